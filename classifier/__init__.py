@@ -1,0 +1,1 @@
+"""Decides whether a Chinese post or account bio breaks a platform policy, and how surely."""

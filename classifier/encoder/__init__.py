@@ -1,0 +1,1 @@
+"""Base encoders, windows of tokens, and the runtime that turns token ids into logits."""

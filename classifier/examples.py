@@ -1,0 +1,87 @@
+"""One labelled text, and the 0/1 array that a set of them turns into."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from classifier.policy import Policy
+
+Source = Literal["post", "bio"]
+SOURCES: tuple[Source, ...] = ("post", "bio")
+MAX_TEXT_CHARS = 20_000
+"""The longest text of a labelled record, in characters."""
+
+Targets = npt.NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One labelled text.
+
+    ``categories`` are ids of the policy, main act first; empty means benign. ``severity`` is 0 exactly then, or None where the labels
+    carry none. ``extra`` keeps the fields of the file that the record does not know, so that writing gives back what was read.
+    """
+
+    id: str
+    text: str
+    source: Source
+    categories: tuple[str, ...]
+    severity: int | None
+    tags: tuple[str, ...] = ()
+    account_id: str | None = None
+    published_at: str | None = None
+    group: str | None = None
+    annotator: str | None = None
+    evidence: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def violating(self) -> bool:
+        """Whether the text breaks the rule at all."""
+        return bool(self.categories)
+
+    def to_record(self) -> dict[str, Any]:
+        """The plain record, lists for tuples, optional fields only where they say something."""
+        record: dict[str, Any] = {}
+        for item in dataclasses.fields(self):
+            value = getattr(self, item.name)
+            if item.name == "extra" or (item.name not in _ALWAYS and value in (None, ())):
+                continue
+            record[item.name] = list(value) if isinstance(value, tuple) else value
+        return record | dict(self.extra)
+
+
+_ALWAYS = frozenset({"id", "text", "source", "categories", "severity", "tags"})
+RECORD_FIELDS = tuple(item.name for item in dataclasses.fields(Example) if item.name != "extra")
+
+
+def targets_of(examples: Sequence[Example], policy: Policy) -> Targets:
+    """Gold answers to the policy's questions.
+
+    Where a violating text carries no severity, it counts as a yes to every severity question: the precision targets of the levels then
+    do the work, and reports say so (``n_without_severity``).
+
+    :return: int8 0/1, *Shape:* (n_texts, n_questions), columns as in ``policy.questions``.
+    """
+    targets = np.zeros((len(examples), len(policy.questions)), dtype=np.int8)
+    column = {category_id: j for j, category_id in enumerate(policy.category_ids)}
+    for i, example in enumerate(examples):
+        for category_id in example.categories:
+            targets[i, column[category_id]] = 1
+        severity = example.severity
+        if severity is None:
+            severity = policy.max_severity if example.violating else 0
+        targets[i, policy.n_categories : policy.n_categories + severity] = 1
+    return targets
+
+
+def n_without_severity(examples: Sequence[Example]) -> int:
+    """How many violating texts carry no severity."""
+    return sum(example.violating and example.severity is None for example in examples)
