@@ -7,6 +7,7 @@
     ├── DataError            labelled data breaks the record; carries every problem found
     ├── TextError            one text cannot be classified (the rest of a batch goes on)
     ├── EncoderError         a base encoder is missing, altered or of another shape
+    ├── ScoresError          saved scores are damaged, of another format, or made for another policy
     ├── CalibrationError     scores from which no calibration or threshold can be made
     ├── BundleError          a model folder is incomplete, altered or of another format
     └── MissingExtraError    an optional dependency is not installed
@@ -59,6 +60,10 @@ class TextError(ClassifierError):
 
 class EncoderError(ClassifierError):
     """A base encoder is missing, altered or of another shape than expected."""
+
+
+class ScoresError(ClassifierError):
+    """A file of saved scores is damaged, of another format, or made for another policy."""
 
 
 class CalibrationError(ClassifierError):

@@ -15,7 +15,10 @@ from classifier.policy import Policy
 N_REDRAWS = 1000
 _SHIPPED = Policy.load()
 # Weaker promises than the shipped ones, so that a few hundred texts can keep or break them.
-POLICY = replace(_SHIPPED, levels=tuple(replace(level, target_precision=0.85, confidence_level=0.9) if level.severity else level for level in _SHIPPED.levels))
+POLICY = replace(
+    _SHIPPED,
+    levels=(_SHIPPED.levels[0], *(replace(level, target_precision=0.85, confidence_level=0.9) for level in _SHIPPED.acting_levels)),
+)
 BUDGET = 0.1
 
 
@@ -27,12 +30,17 @@ KINDS = np.linspace(-6, 9, 200)
 PROBS = np.column_stack([np.zeros((KINDS.size, POLICY.n_categories)), *(_sigmoid(KINDS - shift) for shift in (0.0, 0.7, 1.4))])
 # What the kinds truly are: the scores are too sure of themselves at the top, where the thresholds lie.
 AT_LEAST = np.column_stack([0.99 * _sigmoid(0.8 * (KINDS - shift)) for shift in (0.0, 0.7, 1.4)])
-SEVERITY_OF_KIND = np.column_stack([1 - AT_LEAST[:, 0], AT_LEAST[:, 0] - AT_LEAST[:, 1], AT_LEAST[:, 1] - AT_LEAST[:, 2], AT_LEAST[:, 2]])
+# The least favourable truth: nearly good enough, at every threshold of every level.
+JUST_BELOW = np.full((KINDS.size, 3), 0.849)
+
+
+def _severities(at_least):
+    return np.column_stack([1 - at_least[:, 0], at_least[:, 0] - at_least[:, 1], at_least[:, 1] - at_least[:, 2], at_least[:, 2]]) / KINDS.size
 
 
 def _joint(prevalence):
     """P(kind, severity), *Shape:* (n_kinds, 4), with a share ``prevalence`` of violating texts."""
-    joint = SEVERITY_OF_KIND / KINDS.size
+    joint = _severities(AT_LEAST)
     share = joint[:, 1:].sum()
     return joint * np.array([(1 - prevalence) / (1 - share), *[prevalence / share] * 3])
 
@@ -82,7 +90,7 @@ def _redraws(joint, n_texts, certify, n_redraws=N_REDRAWS):
 @pytest.fixture(scope="module")
 def independent():
     """Ladders certified on independent texts."""
-    return _redraws(_joint(0.4), 1500, lambda d, seed: certify_ladder(d.probs, d.targets, POLICY, clusters=None, seed=seed))
+    return _redraws(_joint(0.4), 1000, lambda d, seed: certify_ladder(d.probs, d.targets, POLICY, clusters=None, seed=seed))
 
 
 def test_joint_promise_holds_on_independent_texts(independent):
@@ -93,11 +101,17 @@ def test_something_is_certified_on_independent_texts(independent):
     assert _share([ladder.levels[0].certified for ladder in independent]) > 0.5
 
 
+def test_joint_promise_holds_where_every_precision_is_just_below_its_target():
+    joint = _severities(JUST_BELOW)
+    ladders = _redraws(joint, 1000, lambda d, seed: certify_ladder(d.probs, d.targets, POLICY, clusters=None, seed=seed))
+    assert 0 < _share([_breaks(ladder, joint) for ladder in ladders]) <= LIMIT
+
+
 def test_joint_promise_holds_with_a_plan_from_other_texts():
     joint = _joint(0.4)
-    other = _draw(joint, 1500, np.random.default_rng(9_999))
+    other = _draw(joint, 1000, np.random.default_rng(9_999))
     plan = plan_ladder(other.probs, other.targets, POLICY, clusters=None, seed=0)
-    ladders = _redraws(joint, 1500, lambda d, seed: certify_ladder(d.probs, d.targets, POLICY, clusters=None, seed=seed, plan=plan))
+    ladders = _redraws(joint, 1000, lambda d, seed: certify_ladder(d.probs, d.targets, POLICY, clusters=None, seed=seed, plan=plan))
     assert _share([_breaks(ladder, joint) for ladder in ladders]) <= LIMIT
     assert _share([ladder.levels[0].certified for ladder in ladders]) > 0.5
 
@@ -124,18 +138,19 @@ def test_joint_promise_holds_on_clustered_texts():
 
 def test_promise_breaks_when_clusters_are_ignored():
     joint = _joint(0.4)
-    assert _share([_breaks(ladder, joint) for ladder in _redraws(joint, 600, _certify_ignoring_clusters, n_redraws=200)]) > 0.2
+    assert _share([_breaks(ladder, joint) for ladder in _redraws(joint, 600, _certify_ignoring_clusters, n_redraws=200)]) > LIMIT
 
 
 def test_empirical_thresholds_break_the_targets():
     joint = _joint(0.4)
-    ladders = _redraws(joint, 1500, lambda d, seed: empirical_ladder(d.probs, d.targets, POLICY), n_redraws=200)
-    assert _share([_breaks(ladder, joint) for ladder in ladders]) > 0.5
+    ladders = _redraws(joint, 1000, lambda d, seed: empirical_ladder(d.probs, d.targets, POLICY), n_redraws=200)
+    assert _share([_breaks(ladder, joint) for ladder in ladders]) > 2 * LIMIT
 
 
-@pytest.mark.parametrize("prevalence", [0.05, 0.15, 0.3])
+@pytest.mark.parametrize("prevalence", [0.25, 0.3, 0.4])
 def test_joint_promise_holds_at_a_production_prevalence(prevalence):
     ladders = _redraws(
-        _joint(0.5), 4000, lambda d, seed: certify_ladder(d.probs, d.targets, POLICY, clusters=None, seed=seed, prevalence=prevalence)
+        _joint(0.5), 3000, lambda d, seed: certify_ladder(d.probs, d.targets, POLICY, clusters=None, seed=seed, prevalence=prevalence)
     )
     assert _share([_breaks(ladder, _joint(prevalence)) for ladder in ladders]) <= LIMIT
+    assert any(ladder.levels[0].certified for ladder in ladders)

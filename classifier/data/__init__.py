@@ -7,7 +7,7 @@ from classifier.data.leaks import LeakReport, leak_report
 from classifier.data.plan import SplitPlan
 from classifier.data.similar import Similar, similar_texts
 from classifier.data.sizes import SPLITS, SplitSizes, parse_sizes
-from classifier.data.split import split_examples, split_files
+from classifier.data.split import clusters_of, split_examples, split_files
 from classifier.data.strict import StrictLimits, StrictReport, strict_check
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "StrictReport",
     "check_examples",
     "check_files",
+    "clusters_of",
     "leak_report",
     "parse_sizes",
     "similar_texts",

@@ -45,7 +45,7 @@ def split_examples(
         raise ValueError("Expected every example to have an id of its own, but some share one; `read_examples` tells which.")
     sizes = sizes or SplitSizes()
     wanted = sizes.wanted(len(examples))
-    component = _components(examples)
+    component = clusters_of(examples)
     counts = _strata_counts(examples, component)
     n_texts = counts.sum(axis=1).astype(np.int64)
     order = np.random.default_rng(seed).permutation(len(counts))
@@ -61,7 +61,7 @@ def split_examples(
     return plan
 
 
-def _components(examples: Sequence[Example]) -> Ids:
+def clusters_of(examples: Sequence[Example]) -> Ids:
     """Number what must stay together, *Shape:* (n_texts,)."""
     cluster = similar_texts([example.text for example in examples]).cluster
     first: dict[tuple[str, object], int] = {}

@@ -1,0 +1,48 @@
+"""The command line: one file a command; each parses, calls one function, and prints. Only this room prints and leaves the process."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from classifier.cli.calibrate import calibrate
+from classifier.cli.classify import classify
+from classifier.cli.data import data_app
+from classifier.cli.evaluate import evaluate
+from classifier.cli.policy import policy
+from classifier.cli.score import score
+from classifier.cli.train import train
+from classifier.errors import ClassifierError
+
+app = typer.Typer(
+    name="classifier",
+    help="Decide whether Chinese posts and account bios break a platform policy, how severely, and how surely.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(classify)
+app.command()(train)
+app.command()(score)
+app.command()(calibrate)
+app.command()(evaluate)
+app.command()(policy)
+app.add_typer(data_app, name="data")
+
+
+def main() -> None:
+    """Run the command line; an error of the package becomes one message on stderr and exit code 2."""
+    try:
+        app()
+    except ClassifierError as error:
+        print(f"classifier: {error}", file=sys.stderr)
+        sys.exit(2)
+    except ValueError as error:
+        print(f"classifier: {error}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        # The reader of the pipe has left: nothing more to say, and nothing to say it to.
+        sys.stderr.close()
+        sys.exit(141)

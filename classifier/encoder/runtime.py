@@ -1,0 +1,69 @@
+"""ONNX Runtime: token ids in, logits out. No torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from classifier.encoder.windows import Window, Windower, batches, padded, pool_windows
+from classifier.errors import EncoderError
+
+DEFAULT_BATCH_TOKENS = 2_048
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Logits of texts, float32 *Shape:* (n_texts, n_questions), and how many windows each was cut into, int32 *Shape:* (n_texts,)."""
+
+    logits: npt.NDArray[np.float32]
+    n_windows: npt.NDArray[np.int32]
+
+
+class OnnxEncoder:
+    """A sequence classifier in ONNX with its tokenizer.
+
+    Threads may share one object: the session and the tokenizer are both safe to call at once.
+    """
+
+    def __init__(
+        self, model_path: Path, tokenizer_path: Path, *, n_questions: int, max_tokens: int, overlap_tokens: int, n_threads: int | None = None
+    ) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = n_threads or available_cores()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(model_path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime raises many types of its own, with no common base but Exception
+            raise EncoderError(f"{model_path}: expected a model that ONNX Runtime loads, but got: {error}") from error
+        self._windower = Windower(tokenizer_path, max_tokens=max_tokens, overlap_tokens=overlap_tokens)
+        self._pad_id = self._windower.pad_id
+        n_outputs = self._session.get_outputs()[0].shape[-1]
+        if n_outputs != n_questions:
+            raise EncoderError(f"{model_path}: expected {n_questions} logits, one for each question of the policy, but got {n_outputs}.")
+        self._n_questions = n_questions
+
+    def encode(self, texts: Sequence[str], token_types: Sequence[int], *, max_batch_tokens: int = DEFAULT_BATCH_TOKENS) -> Encoded:
+        """Logits of normalised texts, pooled over their windows; rows in the order of the texts."""
+        windows = self._windower.windows(texts, token_types)
+        logits = np.empty((len(windows), self._n_questions), dtype=np.float32)
+        for rows in batches(windows, max_batch_tokens=max_batch_tokens):
+            logits[rows] = self._run([windows[row] for row in rows])
+        text_index = np.array([window.text_index for window in windows], dtype=np.int64)
+        n_windows = np.bincount(text_index, minlength=len(texts)).astype(np.int32)
+        return Encoded(pool_windows(logits, text_index, len(texts)), n_windows)
+
+    def _run(self, windows: Sequence[Window]) -> npt.NDArray[np.float32]:
+        outputs: list[npt.NDArray[np.float32]] = self._session.run(["logits"], padded(windows, pad_id=self._pad_id))
+        return outputs[0]
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,93 @@
+"""Windows of tokens: a text of any length becomes one or more rows of token ids, and nothing is cut off silently."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from classifier.errors import EncoderError
+
+
+@dataclass(frozen=True)
+class Window:
+    """One row for the encoder: token ids with special tokens, the row of its text, and the token type (0 post, 1 bio)."""
+
+    ids: tuple[int, ...]
+    text_index: int
+    token_type: int
+
+
+class Windower:
+    """Cuts normalised texts into overlapping windows with the tokenizer of a bundle; safe to share between threads."""
+
+    def __init__(self, tokenizer_path: Path, *, max_tokens: int, overlap_tokens: int) -> None:
+        try:
+            self._tokenizer = Tokenizer.from_file(str(tokenizer_path))
+        except Exception as error:  # the Rust tokenizer raises plain Exception, nothing narrower
+            raise EncoderError(f"{tokenizer_path}: expected a tokenizer of the `tokenizers` library, but got: {error}") from error
+        pad_ids = (self._tokenizer.token_to_id(token) for token in ("<pad>", "[PAD]"))
+        self.pad_id = next((pad_id for pad_id in pad_ids if pad_id is not None), 0)
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(max_length=max_tokens, stride=overlap_tokens)
+
+    def windows(self, texts: Sequence[str], token_types: Sequence[int]) -> list[Window]:
+        """Windows of all texts, in the order of the texts; an empty text has one window of special tokens.
+
+        :param texts: normalised.
+        :param token_types: 0 or 1 for each text.
+        """
+        rows: list[Window] = []
+        for i, (encoding, token_type) in enumerate(zip(self._tokenizer.encode_batch(list(texts)), token_types, strict=True)):
+            rows.extend(Window(tuple(part.ids), i, token_type) for part in (encoding, *encoding.overflowing))
+        return rows
+
+
+def batches(windows: Sequence[Window], *, max_batch_tokens: int) -> Iterator[npt.NDArray[np.int64]]:
+    """Group windows of like length under a token budget.
+
+    :param max_batch_tokens: most padded tokens in one batch; a longer window makes a batch of its own.
+    :return: indices into ``windows``, each batch int64 *Shape:* (n,); every window once, longest first.
+    """
+    order = np.argsort([-len(window.ids) for window in windows], kind="stable")
+    start = 0
+    while start < len(order):
+        width = len(windows[order[start]].ids)
+        size = max(1, max_batch_tokens // width)
+        yield order[start : start + size]
+        start += size
+
+
+def padded(windows: Sequence[Window], *, pad_id: int) -> dict[str, npt.NDArray[np.int64]]:
+    """The three arrays that a BERT takes.
+
+    :return: ``input_ids``, ``attention_mask``, ``token_type_ids``; int64, *Shape:* (n_windows, longest window).
+    """
+    width = max(len(window.ids) for window in windows)
+    ids = np.full((len(windows), width), pad_id, dtype=np.int64)
+    mask = np.zeros_like(ids)
+    types = np.zeros_like(ids)
+    for row, window in enumerate(windows):
+        ids[row, : len(window.ids)] = window.ids
+        mask[row, : len(window.ids)] = 1
+        types[row, : len(window.ids)] = window.token_type
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+
+
+def pool_windows(logits: npt.NDArray[np.float32], text_index: npt.NDArray[np.int64], n_texts: int) -> npt.NDArray[np.float32]:
+    """One row a text: the highest logit of its windows, question by question.
+
+    :param logits: *Shape:* (n_windows, n_questions).
+    :param text_index: row of the text of each window, *Shape:* (n_windows,).
+    :return: float32, *Shape:* (n_texts, n_questions).
+
+    >>> pool_windows(np.float32([[1, 5], [3, 2], [0, 0]]), np.array([0, 0, 1]), 2).tolist()
+    [[3.0, 5.0], [0.0, 0.0]]
+    """
+    pooled = np.full((n_texts, logits.shape[1]), -np.inf, dtype=np.float32)
+    np.maximum.at(pooled, text_index, logits)
+    return pooled

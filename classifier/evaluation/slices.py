@@ -1,0 +1,141 @@
+"""Slices: the same few numbers for each source, tag, length and script, and a mark where a slice is worse than all other texts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from opencc import OpenCC
+
+from classifier.decisions.arrays import Bools, Ints
+from classifier.evaluation.bootstrap import Estimate, Resamples, f1_estimates, share_estimates
+from classifier.evaluation.differences import holm, p_values
+from classifier.evaluation.metrics import Floats, Weights, f1, precision
+from classifier.evaluation.outcomes import Outcomes
+from classifier.examples import SOURCES, Example
+
+LENGTH_BUCKETS = (20, 60, 140, 300, 600, 1_000)
+"""Inclusive upper ends of the length buckets, in characters; the last bucket is open."""
+MIN_CLUSTERS = 10
+"""A slice of fewer clusters gets no mark: its spread cannot be told."""
+MIN_TRADITIONAL_SHARE = 0.05
+"""A text is of traditional script when at least this share of its Han characters has another simplified form."""
+
+
+@dataclass(frozen=True)
+class SliceResult:
+    """One slice of the texts.
+
+    ``f1``, ``precision`` and ``recall`` are of *any violation* at a prob of 0.5 (the texts ``flagged``); ``benign_acted`` is the share of
+    its benign texts that the ladder acts on. ``worse`` names those of ``f1`` and ``benign_acted`` that are significantly worse than
+    in all other texts, Holm-corrected over all slices.
+    """
+
+    kind: str
+    name: str
+    n: int
+    n_violating: int
+    n_clusters: int
+    f1: Estimate
+    precision: Estimate
+    recall: Estimate
+    benign_acted: Estimate
+    worse: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Membership:
+    """One slice and its texts, bool *Shape:* (n_texts,)."""
+
+    kind: str
+    name: str
+    members: Bools
+
+
+def slice_results(outcomes: Outcomes, examples: Sequence[Example], resamples: Resamples) -> tuple[SliceResult, ...]:
+    """The results of every slice that has a text."""
+    slices = tuple(memberships(examples))
+    if not slices:
+        return ()
+    members = np.column_stack([item.members for item in slices])
+    flagged, violating, acted = (values[:, None] for values in (outcomes.flagged, outcomes.violating, outcomes.acted))
+    gold, benign = violating & members, ~violating & members
+    n_clusters = [int(np.unique(resamples.clusters[item.members]).size) for item in slices]
+    worse = _worse(outcomes, members, np.array(n_clusters), resamples)
+    columns = zip(
+        slices,
+        n_clusters,
+        f1_estimates(flagged & members, gold, resamples),
+        share_estimates(flagged & members, gold, resamples),
+        share_estimates(gold, flagged & members, resamples),
+        share_estimates(benign, acted & members, resamples),
+        worse,
+        strict=True,
+    )
+    return tuple(
+        SliceResult(item.kind, item.name, int(item.members.sum()), int((item.members & outcomes.violating).sum()), n, *rest)
+        for item, n, *rest in columns
+    )
+
+
+def memberships(examples: Sequence[Example]) -> Iterator[Membership]:
+    """The slices that have a text: sources, lengths, scripts, then tags from the most frequent one."""
+    yield from _grouped("source", [example.source for example in examples], SOURCES)
+    starts = [1, *(end + 1 for end in LENGTH_BUCKETS)]
+    names = [*(f"{start}-{end}" for start, end in zip(starts, LENGTH_BUCKETS, strict=False)), f"{starts[-1]}+"]
+    yield from _grouped("length", [names[np.searchsorted(LENGTH_BUCKETS, len(example.text))] for example in examples], names)
+    scripts = ("simplified", "traditional")
+    yield from _grouped("script", [scripts[is_traditional(example.text)] for example in examples], scripts)
+    counted = Counter(tag for example in examples for tag in set(example.tags))
+    for tag in sorted(counted, key=lambda tag: (-counted[tag], tag)):
+        yield Membership("tag", tag, np.array([tag in example.tags for example in examples], dtype=np.bool_))
+
+
+def is_traditional(text: str) -> bool:
+    """Whether a text is of traditional script.
+
+    >>> is_traditional("專業礦機託管"), is_traditional("专业矿机托管"), is_traditional("abc")
+    (True, False, False)
+    """
+    han = [character for character in text if "\u4e00" <= character <= "\u9fff"]
+    n_changed = sum(_simplified(character) != character for character in han)
+    return bool(han) and n_changed >= MIN_TRADITIONAL_SHARE * len(han)
+
+
+@lru_cache(maxsize=65_536)
+def _simplified(character: str) -> str:
+    return str(_converter().convert(character))
+
+
+@lru_cache(maxsize=1)
+def _converter() -> OpenCC:
+    return OpenCC("t2s")
+
+
+def _grouped(kind: str, values: Sequence[str], names: Sequence[str]) -> Iterator[Membership]:
+    array = np.array(values, dtype=object)
+    for name in names:
+        members = np.asarray(array == name, dtype=np.bool_)
+        if members.any():
+            yield Membership(kind, name, members)
+
+
+def _worse(outcomes: Outcomes, members: Bools, n_clusters: Ints, resamples: Resamples) -> list[tuple[str, ...]]:
+    """What is worse in each slice than in the rest, *Length:* n_slices."""
+    flagged, violating, acted = (values[:, None] for values in (outcomes.flagged, outcomes.violating, outcomes.acted))
+
+    def f1_lost(weights: Weights) -> Floats:
+        return f1(flagged & ~members, violating & ~members, weights) - f1(flagged & members, violating & members, weights)
+
+    def benign_acted_gained(weights: Weights) -> Floats:
+        benign = ~violating
+        return precision(benign & members, acted & members, weights) - precision(benign & ~members, acted & ~members, weights)
+
+    values = np.stack([p_values(f1_lost, resamples), p_values(benign_acted_gained, resamples)])
+    values[0, ~(members & violating).any(axis=0)] = np.nan  # without a gold text an F1 of 0 says nothing
+    values[:, n_clusters < MIN_CLUSTERS] = np.nan
+    marks = holm(values.ravel()).reshape(values.shape)
+    return [tuple(name for name, marked in zip(("f1", "benign_acted"), column, strict=True) if marked) for column in marks.T]

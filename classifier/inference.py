@@ -1,0 +1,192 @@
+"""The inference function: normalise, encode, calibrate, decide, explain."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from classifier.bundle import LAYOUT, Bundle, load_bundle
+from classifier.decisions import Decision, Span, decisions_of, failed_decision
+from classifier.decisions.evidence import deciding_parts
+from classifier.encoder.runtime import Encoded, OnnxEncoder
+from classifier.errors import TextError
+from classifier.examples import MAX_TEXT_CHARS, SOURCES
+from classifier.policy import Policy
+from classifier.text import NormalisedText, normalise
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """One text ready for the encoder, or the reason why it cannot be."""
+
+    normalised: NormalisedText | None
+    token_type: int
+    error: str | None = None
+
+
+class Classifier:
+    """Decides about texts with one bundle. Made once at the start of a service; threads may share it.
+
+    A process that forks or a pickle must load its own: the session of the encoder does not travel.
+    """
+
+    def __init__(self, bundle: Bundle, *, n_threads: int | None = None) -> None:
+        settings = bundle.settings
+        self.bundle = bundle
+        self._encoder = OnnxEncoder(
+            bundle.folder / LAYOUT.onnx,
+            bundle.folder / LAYOUT.tokenizer,
+            n_questions=len(bundle.policy.questions),
+            max_tokens=settings.max_tokens,
+            overlap_tokens=settings.overlap_tokens,
+            n_threads=n_threads,
+        )
+
+    @classmethod
+    def load(cls, folder: str | Path, *, n_threads: int | None = None) -> Classifier:
+        """Load a bundle; every file is verified.
+
+        :param folder: of the bundle.
+        :param n_threads: threads of the encoder; None for all cores of this process.
+        :raises BundleError: when the folder is no bundle, or a file is missing or altered.
+        """
+        return cls(load_bundle(folder), n_threads=n_threads)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("A Classifier holds a live encoder session and cannot be pickled; pass the bundle's folder and load it in the other process.")
+
+    @property
+    def policy(self) -> Policy:
+        """The policy that the bundle was trained for."""
+        return self.bundle.policy
+
+    def classify(self, text: str, *, source: str = "post", evidence: bool = True) -> Decision:
+        """Decide about one text.
+
+        :param source: ``"post"`` or ``"bio"``.
+        :param evidence: find the deciding spans when a level is reached or a person must look (one more batch of the encoder).
+        :raises TextError: when the text is empty, longer than 20,000 characters or no text, or the source is unknown.
+        """
+        decision = self.classify_many([text], source=source, evidence=evidence)[0]
+        if decision.error is not None:
+            raise TextError(decision.error)
+        return decision
+
+    def classify_many(
+        self, texts: Sequence[str], *, source: str | Sequence[str] = "post", ids: Sequence[str | None] | None = None, evidence: bool = False
+    ) -> list[Decision]:
+        """Decide about many texts; same order, same length. A text that cannot be classified gets a decision with ``error``.
+
+        :param source: of all texts, or one for each.
+        :param ids: kept in the decisions.
+        :param evidence: find the deciding spans where a level is reached or a person must look.
+        """
+        texts = _checked_list(texts)
+        sources = _sources(source, len(texts))
+        given_ids: Sequence[str | None] = [None] * len(texts) if ids is None else ids
+        if len(given_ids) != len(texts):
+            raise ValueError(f"Expected one id for each of {len(texts)} texts, but got {len(given_ids)}.")
+        prepared = [self._prepare(text, kind) for text, kind in zip(texts, sources, strict=True)]
+        good = [i for i, item in enumerate(prepared) if item.error is None]
+        encoded = self._encode([prepared[i] for i in good])
+        decided = decisions_of(
+            self.bundle.calibration.apply(encoded.logits),
+            self.bundle.ladder,
+            self.policy,
+            self.bundle.category_thresholds,
+            sources=[sources[i] for i in good],
+            ids=[given_ids[i] for i in good],
+            texts=[texts[i] for i in good],
+            n_windows=encoded.n_windows.tolist(),
+            model_fingerprint=self.bundle.model_fingerprint,
+        )
+        by_row = dict(zip(good, decided, strict=True))
+        if evidence:
+            by_row = {i: self._with_evidence(decision, texts[i], prepared[i]) for i, decision in by_row.items()}
+        return [by_row[i] if i in by_row else self._failed(prepared[i], texts[i], sources[i], given_ids[i]) for i in range(len(texts))]
+
+    def predict_proba(self, texts: Sequence[str], *, source: str | Sequence[str] = "post") -> Floats:
+        """Calibrated probabilities.
+
+        :return: float32, *Shape:* (n_texts, n_questions), columns as in ``policy.questions``.
+        :raises TextError: when a text cannot be classified; names its row.
+        """
+        return self.bundle.calibration.apply(self.encode(texts, source=source).logits)
+
+    def encode(self, texts: Sequence[str], *, source: str | Sequence[str] = "post") -> Encoded:
+        """Raw logits, before calibration, and the number of windows of each text.
+
+        :raises TextError: when a text cannot be classified; names its row.
+        """
+        texts = _checked_list(texts)
+        prepared = [self._prepare(text, kind) for text, kind in zip(texts, _sources(source, len(texts)), strict=True)]
+        for row, item in enumerate(prepared):
+            if item.error is not None:
+                raise TextError(f"text {row}: {item.error}")
+        return self._encode(prepared)
+
+    def _prepare(self, text: object, source: str) -> _Prepared:
+        if source not in SOURCES:
+            return _Prepared(None, 0, f"expected source {' or '.join(map(repr, SOURCES))}, but got {source!r}")
+        if not isinstance(text, str):
+            return _Prepared(None, 0, f"expected a text, but got {type(text).__name__}")
+        if len(text) > MAX_TEXT_CHARS:
+            return _Prepared(None, 0, f"expected at most {MAX_TEXT_CHARS:,} characters, but got {len(text):,}; send it in parts")
+        normalised = normalise(text)
+        if not normalised.text:
+            return _Prepared(None, 0, "expected a text with at least one visible character, but got none")
+        token_type = SOURCES.index(source) if self.bundle.settings.source_input == "token_type" else 0
+        return _Prepared(normalised, token_type)
+
+    def _encode(self, prepared: Sequence[_Prepared]) -> Encoded:
+        if not prepared:
+            return Encoded(np.empty((0, len(self.policy.questions)), dtype=np.float32), np.empty(0, dtype=np.int32))
+        texts = [item.normalised.text for item in prepared if item.normalised is not None]
+        return self._encoder.encode(texts, [item.token_type for item in prepared])
+
+    def _with_evidence(self, decision: Decision, text: str, prepared: _Prepared) -> Decision:
+        normalised = prepared.normalised
+        if normalised is None or not (decision.severity > 0 or decision.review):
+            return decision
+        column = self.policy.severity_column(1)
+
+        def score(texts: Sequence[str]) -> Floats:
+            # An emptied text still has its special tokens, so it needs no case of its own.
+            return self._encoder.encode(texts, [prepared.token_type] * len(texts)).logits[:, column]
+
+        spans = []
+        for part in deciding_parts(normalised.text, score):
+            start, end = normalised.original_span(part.start, part.end)
+            spans.append(Span(start, end, text[start:end], part.weight))
+        return replace(decision, evidence=tuple(spans))
+
+    def _failed(self, prepared: _Prepared, text: object, source: str, given_id: str | None) -> Decision:
+        return failed_decision(
+            prepared.error or "",
+            self.bundle.ladder,
+            self.policy,
+            source=source,
+            model_fingerprint=self.bundle.model_fingerprint,
+            id=given_id,
+            text=text if isinstance(text, str) else None,
+        )
+
+
+def _checked_list(texts: Sequence[str]) -> list[str]:
+    if isinstance(texts, str):
+        raise ValueError("Expected a list of texts, but got one text; call classify for one.")
+    return list(texts)
+
+
+def _sources(source: str | Sequence[str], n_texts: int) -> list[str]:
+    if isinstance(source, str):
+        return [source] * n_texts
+    if len(source) != n_texts:
+        raise ValueError(f"Expected one source for each of {n_texts} texts, but got {len(source)}.")
+    return list(source)

@@ -1,0 +1,194 @@
+"""From a trained model folder to a bundle: export, provenance, card; and from saved scores to a calibrated bundle."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import platform
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from classifier.bundle import LAYOUT, Bundle, EncoderSettings, write_bundle
+from classifier.decisions import Calibration, CategoryThresholds, Ladder, LevelThreshold, Temperature
+from classifier.decisions.calibration import QuestionCalibration
+from classifier.decisions.ladder import promises_of
+from classifier.files import sha256_of
+from classifier.policy import Policy
+from classifier.training.config import TrainingConfig
+from classifier.training.export import export_onnx, quantise
+
+PACKAGES = ("torch", "transformers", "datasets", "accelerate", "scikit-learn", "onnxruntime", "tokenizers", "numpy", "jieba")
+
+
+def uncalibrated(policy: Policy) -> tuple[Calibration, CategoryThresholds, Ladder]:
+    """What a freshly trained bundle says: probs are the plain sigmoid, no level is in force, all from 0.5 on is for a person."""
+    questions = tuple(QuestionCalibration(name, Temperature(1.0), note="not calibrated yet") for name in policy.questions)
+    n = policy.n_categories
+    levels = tuple(
+        LevelThreshold(
+            level_id=promise.level_id,
+            severity=severity,
+            threshold=None,
+            would_be_threshold=0.5,
+            target_precision=promise.target_precision,
+            confidence_level=promise.confidence_level,
+            certified=False,
+            n_acted=0,
+            n_errors=0,
+            precision=None,
+            precision_lower_bound=None,
+            certifiable_precision=None,
+            n_more_needed=None,
+        )
+        for severity, promise in enumerate(promises_of(policy), start=1)
+    )
+    return (
+        Calibration(questions, n, policy.fingerprint, n_texts=0, n_folds=0, seed=0),
+        CategoryThresholds(policy.category_ids, (0.5,) * n, (None,) * n, (0,) * n, policy.fingerprint),
+        Ladder(levels, 0.5, policy.fingerprint, "none", None, 0, None, notes=("not calibrated yet: every level is off",)),
+    )
+
+
+def bundle_from_model(
+    model_folder: Path, out: Path, policy: Policy, config: TrainingConfig, *, provenance: Mapping[str, Any], int8: bool, keep_weights: bool
+) -> Bundle:
+    """Export a trained model and write an uncalibrated bundle.
+
+    :param int8: export int8 instead of fp32.
+    :param keep_weights: keep ``model.safetensors`` and its configuration too, so that plain ``transformers`` loads the folder.
+    """
+    calibration, category_thresholds, ladder = uncalibrated(policy)
+    settings = EncoderSettings(config.max_tokens, config.overlap_tokens, "int8" if int8 else "fp32", config.source_input, config.base)
+    with tempfile.TemporaryDirectory() as name:
+        onnx = Path(name) / "fp32.onnx"
+        export_onnx(model_folder, onnx)
+        if int8:
+            quantise(onnx, Path(name) / "int8.onnx")
+            onnx = Path(name) / "int8.onnx"
+        files = {LAYOUT.onnx: onnx, LAYOUT.tokenizer: model_folder / "tokenizer.json"}
+        if keep_weights:
+            files |= {item: model_folder / item for item in (LAYOUT.weights, "config.json", "tokenizer_config.json")}
+        return write_bundle(
+            out,
+            model_files=files,
+            policy=policy,
+            calibration=calibration,
+            category_thresholds=category_thresholds,
+            ladder=ladder,
+            settings=settings,
+            provenance=provenance,
+            card=model_card(policy, settings, ladder, provenance),
+        )
+
+
+def recalibrated(
+    bundle: Bundle,
+    out: Path,
+    *,
+    calibration: Calibration,
+    category_thresholds: CategoryThresholds,
+    ladder: Ladder,
+    provenance: Mapping[str, Any],
+) -> Bundle:
+    """The same model with another calibration and other thresholds, as a bundle of its own (``out`` may be the bundle's own folder)."""
+    known = {LAYOUT.policy, LAYOUT.calibration, LAYOUT.thresholds, LAYOUT.settings, LAYOUT.provenance, LAYOUT.card}
+    merged = {**bundle.provenance, **provenance}
+    return write_bundle(
+        out,
+        model_files={name: bundle.folder / name for name in bundle.hashes if name not in known},
+        policy=bundle.policy,
+        calibration=calibration,
+        category_thresholds=category_thresholds,
+        ladder=ladder,
+        settings=bundle.settings,
+        provenance=merged,
+        card=model_card(bundle.policy, bundle.settings, ladder, merged),
+    )
+
+
+def training_provenance(
+    config: TrainingConfig, policy: Policy, data_paths: Mapping[str, Sequence[Path]], trained: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Where a model comes from: hashes of its data, settings, seed, versions, commit, machine."""
+    return {
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "policy": {"id": policy.id, "version": policy.version, "fingerprint": policy.fingerprint},
+        "data": {split: {path.name: sha256_of(path) for path in paths} for split, paths in data_paths.items()},
+        "config": config.to_dict(),
+        "training": dict(trained),
+        "versions": {"python": platform.python_version(), **{name: version_of(name) for name in ("tiaowen", *PACKAGES)}},
+        "commit": commit_of(Path.cwd()),
+        "machine": {"system": platform.system(), "machine": platform.machine()},
+    }
+
+
+def version_of(package: str) -> str | None:
+    """Installed version of a package, None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def commit_of(folder: Path) -> str | None:
+    """Commit that a folder is at, None where there is none; with ``+`` where files differ from it."""
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+        except FileNotFoundError:
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    commit = git("rev-parse", "HEAD")
+    return None if commit is None else commit + ("+" if git("status", "--porcelain") else "")
+
+
+def model_card(policy: Policy, settings: EncoderSettings, ladder: Ladder, provenance: Mapping[str, Any]) -> str:
+    """The card of a bundle, made from what the bundle holds."""
+    rows = "\n".join(_level_row(level) for level in ladder.levels)
+    report = provenance.get("evaluation")
+    figures = "" if report is None else "\n## Measured\n\n```json\n" + json.dumps(report, ensure_ascii=False, indent=2) + "\n```\n"
+    return f"""---
+language: zh
+license: apache-2.0
+pipeline_tag: text-classification
+---
+# Classifier for the policy `{policy.id}`
+
+{policy.title}. Questions, in the order of the logits: {", ".join(f"`{question}`" for question in policy.questions)}.
+Base encoder: `{settings.base}`, precision {settings.precision}, windows of {settings.max_tokens} tokens.
+
+**The labelled texts were written for this project; they were not collected from a platform. The severity criteria are this project's
+reading of the rule, not the platform's.** Before deployment, label a sample of the platform's own texts and calibrate again on it: the
+promises below hold for texts like those of the calibration split, and for no others.
+
+## Levels
+
+| level | threshold | certified | promise | acted on / errors in calibration | more labels needed |
+|---|---|---|---|---|---|
+{rows}
+
+Review threshold: {ladder.review_threshold}. Method: {ladder.method}; {ladder.n_clusters} independent clusters;
+joint confidence {ladder.joint_confidence_level}.
+{figures}
+## Intended use and limits
+
+Sorting posts and bios for human moderators, and acting alone only at certified levels. It sees text only: no pictures, QR codes, licences or
+account history. Not to be the sole ground for a ban. False positives hit lawyers, journalists, police and museums first; look at them.
+
+## Provenance
+
+`provenance.json` names data hashes, configuration, seed, versions and commit; `manifest.json` the SHA-256 of every file.
+"""
+
+
+def _level_row(level: LevelThreshold) -> str:
+    threshold = "off" if level.threshold is None else f"{level.threshold:.3f}"
+    promise = f"precision >= {level.target_precision:.2f} at {level.confidence_level:.0%}"
+    cells = (level.level_id, threshold, "yes" if level.certified else "no", promise, f"{level.n_acted} / {level.n_errors}", level.n_more_needed)
+    return f"| {' | '.join(str(cell) for cell in cells)} |"

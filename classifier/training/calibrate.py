@@ -1,0 +1,94 @@
+"""From saved logits of the calibration split to calibrators, category thresholds and a certified ladder: no model, no torch.
+
+The split is parted by clusters: calibrators, category thresholds and the plan of the tests come from the first part, the certificates from
+the second, so that no threshold is tested on labels that shaped the scale it lies on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from classifier.data import clusters_of
+from classifier.decisions import Calibration, CategoryThresholds, Ladder
+from classifier.decisions.certify import certify_ladder
+from classifier.decisions.fit_calibration import choose_category_thresholds, fit_calibration
+from classifier.decisions.plan import plan_ladder
+from classifier.decisions.review import review_threshold_for_recall
+from classifier.decisions.sampling import split_clusters
+from classifier.errors import CalibrationError
+from classifier.evaluation.scores import Scores
+from classifier.examples import n_without_severity
+from classifier.policy import Policy
+
+FIT_SHARE = 0.3
+MISS_RATES = (0.02, 0.05, 0.10, 0.15, 0.20, 0.30)
+"""Miss rates that the review threshold tries to certify, the strictest first; fixed beforehand, so each try takes its share of the budget."""
+REVIEW_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What one calibration split gives, and in plain words how."""
+
+    calibration: Calibration
+    category_thresholds: CategoryThresholds
+    ladder: Ladder
+    facts: dict[str, Any]
+
+
+def calibrate_scores(
+    scores: Scores, policy: Policy, *, seed: int, prevalence: float | tuple[float, float] | None = None, max_miss_rate: float | None = None
+) -> Calibrated:
+    """Fit and certify on one calibration split.
+
+    :param scores: of the calibration split, which nothing else has used.
+    :param prevalence: share of violating texts in production or its range; None when production is mixed as the calibration split.
+    :param max_miss_rate: share of violating texts that may fall below review and every level; None for the strictest that can be certified.
+    :raises CalibrationError: when there are too few texts or labels to fit anything.
+    """
+    targets = scores.targets(policy)
+    clusters = clusters_of(scores.examples)
+    first = split_clusters(clusters, share=FIT_SHARE, seed=seed)
+    calibration = fit_calibration(scores.logits[first], targets[first], policy, clusters=clusters[first], seed=seed)
+    probs = calibration.apply(scores.logits).astype(np.float64)
+    worst = prevalence[0] if isinstance(prevalence, tuple) else prevalence
+    plan = plan_ladder(probs[first], targets[first], policy, clusters=clusters[first], seed=seed, prevalence=worst)
+    rest = ~first
+    any_column = policy.severity_column(1)
+    rates = MISS_RATES if max_miss_rate is None else (max_miss_rate,)
+    miss_rate, review = None, None
+    for rate in rates:
+        review = review_threshold_for_recall(
+            probs[rest, any_column],
+            targets[rest, any_column],
+            clusters=clusters[rest],
+            max_miss_rate=rate,
+            confidence_level=1 - (1 - REVIEW_CONFIDENCE) / len(rates),
+            seed=seed,
+        )
+        if review is not None and review >= 0.02:
+            miss_rate = rate
+            break
+    if review is None:
+        raise CalibrationError(f"Expected enough violating texts to certify a miss rate of {rates[-1]:.0%}, but there are too few; label more.")
+    ladder = certify_ladder(
+        probs[rest], targets[rest], policy, clusters=clusters[rest], seed=seed, plan=plan, prevalence=prevalence, review_threshold=review
+    )
+    note = f"review threshold: at most {miss_rate or rates[-1]:.0%} of violating texts fall below it, confidence {REVIEW_CONFIDENCE:.0%}"
+    n_missing = n_without_severity(scores.examples)
+    if n_missing:
+        note += f"; {n_missing} violating texts carry no severity and count for every level"
+    facts = {
+        "n_texts": len(scores.examples),
+        "n_clusters": len(set(clusters.tolist())),
+        "n_fitted": int(first.sum()),
+        "n_certifying": int(rest.sum()),
+        "max_miss_rate": miss_rate,
+        "data": dict(scores.data_sha256),
+        "seed": seed,
+    }
+    thresholds = choose_category_thresholds(probs[first], targets[first], policy)
+    return Calibrated(calibration, thresholds, replace(ladder, notes=(*ladder.notes, note)), facts)

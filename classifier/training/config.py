@@ -1,0 +1,80 @@
+"""What a training run is made of: one frozen object, checked when it is made, written in full into the bundle."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from classifier.errors import DataError, Problem
+
+_KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Settings of one training run.
+
+    ``base`` is ``builtin``, a folder or a hub name; ``max_tokens`` cuts training texts (inference uses windows of the same size instead);
+    ``learning_rate`` is the encoder's and ``head_learning_rate`` that of pooler and classifier; ``warmup_share`` of all steps warm up, then
+    the rate falls linearly to 0; a question's positives weigh ``n_negative / n_positive`` in the loss, at most ``max_positive_weight``;
+    training stops early after ``patience`` epochs without a better dev average precision; ``seed`` reaches everything random;
+    ``probe_head`` starts pooler and classifier from a whitened linear probe instead of noise (LP-FT, Kumar et al. 2022, arXiv:2202.10054).
+    """
+
+    base: str = "builtin"
+    max_tokens: int = 192
+    overlap_tokens: int = 32
+    n_epochs: int = 5
+    batch_size: int = 16
+    learning_rate: float = 1e-4
+    head_learning_rate: float = 5e-4
+    weight_decay: float = 0.01
+    warmup_share: float = 0.06
+    max_positive_weight: float = 3.0
+    patience: int = 2
+    probe_head: bool = True
+    source_input: str = "token_type"
+    seed: int = 13
+
+    def __post_init__(self) -> None:
+        for name in ("max_tokens", "n_epochs", "batch_size", "patience"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"Expected `{name}` of at least 1, but got {getattr(self, name)}.")
+        for name in ("learning_rate", "head_learning_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"Expected `{name}` above 0, but got {getattr(self, name)}.")
+        if not 0 <= self.warmup_share < 1:
+            raise ValueError(f"Expected `warmup_share` from 0 to below 1, but got {self.warmup_share}.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """All settings as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_toml(cls, path: Path, **changes: Any) -> TrainingConfig:
+        """Read a TOML file of settings; ``changes`` win over the file.
+
+        :raises DataError: when the file is no TOML, or names a setting that there is not.
+        :raises ValueError: when a value is out of range.
+        """
+        try:
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise DataError((Problem(str(path), 0, "file", f"expected a TOML file of training settings, but got: {error}"),)) from error
+        return cls.of({**content, **changes}, where=str(path))
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any], *, where: str = "settings") -> TrainingConfig:
+        """Make a configuration from plain values; unknown names are refused."""
+        types = {item.name: item.type for item in fields(cls)}
+        problems = [Problem(where, 0, key, f"unknown setting; expected one of {', '.join(types)}") for key in content if key not in types]
+        for key, value in content.items():
+            wanted = _KINDS[str(types.get(key, "str"))]
+            if key in types and (not isinstance(value, wanted) or (isinstance(value, bool) and wanted != (bool,))):
+                problems.append(Problem(where, 0, key, f"expected {types[key]}, but got {value!r}"))
+        if problems:
+            raise DataError(tuple(problems))
+        return cls(**content)
