@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from classifier.decisions import Calibration, CategoryThresholds, Ladder
+from classifier.decisions.monitor import Void
 from classifier.errors import BundleError, CalibrationError, PolicyError
 from classifier.files import sha256_of
 from classifier.policy import Policy
@@ -21,7 +22,10 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class Layout:
-    """Names of the files of a bundle. ``required`` must be there; model files may be one or both of the two."""
+    """Names of the files of a bundle. ``required`` must be there; model files may be one or both of the two.
+
+    ``void`` is not part of the bundle: put beside it, it says that the promises no longer hold.
+    """
 
     manifest: str = "manifest.json"
     policy: str = "policy.json"
@@ -33,6 +37,7 @@ class Layout:
     tokenizer: str = "tokenizer.json"
     onnx: str = "model.onnx"
     weights: str = "model.safetensors"
+    void: str = "void.json"
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -66,7 +71,7 @@ class EncoderSettings:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A verified bundle. ``folder`` holds tokenizer and model; all else is read."""
+    """A verified bundle. ``folder`` holds tokenizer and model; all else is read. With a ``void`` nothing it decides is certified."""
 
     folder: Path
     policy: Policy
@@ -76,6 +81,7 @@ class Bundle:
     settings: EncoderSettings
     provenance: Mapping[str, Any]
     hashes: Mapping[str, str] = field(repr=False)
+    void: Void | None = None
 
     @property
     def encoder_fingerprint(self) -> str:
@@ -127,7 +133,11 @@ def write_bundle(
             (temporary / file_name).write_text(json.dumps(content, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         (temporary / LAYOUT.card).write_text(card, encoding="utf-8")
         _write_manifest(temporary)
-        load_bundle(temporary)
+        made = load_bundle(temporary)
+        void = _void(folder)
+        if void is not None and void.model_fingerprint == made.model_fingerprint:
+            # Only another calibration lifts it; new thresholds or figures on the same one do not.
+            shutil.copyfile(folder / LAYOUT.void, temporary / LAYOUT.void)
         if folder.exists():
             folder.replace(Path(name) / "old")
         temporary.replace(folder)
@@ -159,13 +169,24 @@ def load_bundle(folder: str | Path) -> Bundle:
             settings=EncoderSettings(**_json(folder / LAYOUT.settings)),
             provenance=_json(folder / LAYOUT.provenance),
             hashes=hashes,
+            void=_void(folder),
         )
     except (PolicyError, CalibrationError, KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{folder}: expected the content of a bundle, but got: {error}; make it again.") from error
     made_for = {bundle.calibration.policy_fingerprint, bundle.ladder.policy_fingerprint, bundle.category_thresholds.policy_fingerprint}
     if made_for != {policy.fingerprint}:
         raise BundleError(f"{folder}: expected calibration and thresholds made for policy {policy.fingerprint}, but got {sorted(made_for)}.")
+    if bundle.void is not None and bundle.void.model_fingerprint != bundle.model_fingerprint:
+        raise BundleError(
+            f"{folder / LAYOUT.void}: expected one for model {bundle.model_fingerprint}, but got one for {bundle.void.model_fingerprint}; "
+            "take it away, and monitor this model."
+        )
     return bundle
+
+
+def _void(folder: Path) -> Void | None:
+    path = folder / LAYOUT.void
+    return Void.from_dict(_json(path)) if path.exists() else None
 
 
 def _verified_hashes(folder: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from classifier.bundle import LAYOUT, Bundle, load_bundle
 from classifier.decisions import Decision, Span, decisions_of, failed_decision
+from classifier.decisions.accounts import AccountDecision, DecidedText, Post, account_rules, decide_account, speaks_of_evasion
 from classifier.decisions.evidence import deciding_parts
 from classifier.encoder.runtime import Encoded, OnnxEncoder
 from classifier.errors import TextError
@@ -106,10 +108,35 @@ class Classifier:
             n_windows=encoded.n_windows.tolist(),
             model_fingerprint=self.bundle.model_fingerprint,
         )
+        if self.bundle.void is not None:
+            decided = tuple(replace(decision, review=True, certified=False, promise=None) for decision in decided)
         by_row = dict(zip(good, decided, strict=True))
         if evidence:
             by_row = {i: self._with_evidence(decision, texts[i], prepared[i]) for i, decision in by_row.items()}
         return [by_row[i] if i in by_row else self._failed(prepared[i], texts[i], sources[i], given_ids[i]) for i in range(len(texts))]
+
+    def classify_account(
+        self, bio: str | None, posts: Sequence[Post], *, account_id: str | None = None, as_of: datetime.date | None = None
+    ) -> AccountDecision:
+        """Decide about an account by its bio and its dated posts, with the account rules of the policy.
+
+        A post without an id is called ``post-1``, ``post-2`` … by its place; a text that cannot be classified sends the account to a person.
+
+        :param bio: None or blank where there is none.
+        :param as_of: the day of the decision; None for the day of the newest post.
+        :raises PolicyError: when the policy has no account rules.
+        """
+        rules = account_rules(self.policy)
+        post_ids = [f"post-{number}" if post.id is None else post.id for number, post in enumerate(posts, 1)]
+        decisions = self.classify_many([post.text for post in posts], source="post", ids=post_ids)
+        decided = [
+            DecidedText(post_id, decision, post.published_at, isinstance(post.text, str) and speaks_of_evasion(post.text, rules))
+            for post, post_id, decision in zip(posts, post_ids, decisions, strict=True)
+        ]
+        decided_bio = None
+        if bio is not None and bio.strip():
+            decided_bio = DecidedText("bio", self.classify_many([bio], source="bio", ids=["bio"])[0], evading=speaks_of_evasion(bio, rules))
+        return decide_account(self.policy, decided_bio, decided, account_id=account_id, as_of=as_of)
 
     def predict_proba(self, texts: Sequence[str], *, source: str | Sequence[str] = "post") -> Floats:
         """Calibrated probabilities.

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from classifier.account_rules import ACCOUNT_FIELDS, AccountRules, account_rules_of
 from classifier.errors import PolicyError
 
 POLICIES_DIR = Path(__file__).parent / "policies"
@@ -51,7 +52,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Policy:
-    """One platform's rule, frozen. ``levels`` are ordered by severity, the first is severity 0."""
+    """One platform's rule, frozen. ``levels`` are ordered by severity, the first is severity 0; ``accounts`` is None where it has no such rules."""
 
     id: str
     version: str
@@ -61,6 +62,7 @@ class Policy:
     note: str
     categories: tuple[Category, ...]
     levels: tuple[Level, ...]
+    accounts: AccountRules | None = None
 
     @property
     def category_ids(self) -> tuple[str, ...]:
@@ -100,7 +102,10 @@ class Policy:
 
     def to_json(self) -> str:
         """The whole content as canonical JSON (sorted keys); ``from_json`` reads it back."""
-        return json.dumps(asdict(self), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        content = asdict(self)
+        if self.accounts is None:
+            del content["accounts"]
+        return json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str, *, where: str = "policy") -> Policy:
@@ -136,7 +141,7 @@ class Policy:
 def _policy(content: Mapping[str, Any], where: str) -> Policy:
     """Check and freeze the content of a policy file."""
     required = {"id", "version", "date", "title", "source", "categories", "levels"}
-    fields = _fields(content, where, required=required, optional={"note"})
+    fields = _fields(content, where, required=required, optional={"note", "accounts"})
     date = fields["date"]
     date = date.isoformat() if isinstance(date, datetime.date) else date
     texts = {key: _text(fields.get(key, ""), f"{where}: {key}") for key in ("id", "version", "title", "source", "note")}
@@ -145,7 +150,8 @@ def _policy(content: Mapping[str, Any], where: str) -> Policy:
     _check_unique([c.id for c in categories], f"{where}: categories")
     _check_unique([level.id for level in levels], f"{where}: levels")
     _check_levels(levels, where)
-    return Policy(**texts, date=_text(date, f"{where}: date"), categories=categories, levels=levels)
+    accounts = _accounts(fields["accounts"], f"{where}: accounts", levels[-1].severity) if "accounts" in fields else None
+    return Policy(**texts, date=_text(date, f"{where}: date"), categories=categories, levels=levels, accounts=accounts)
 
 
 def _category(item: Any, where: str) -> Category:
@@ -170,6 +176,10 @@ def _level(item: Any, where: str) -> Level:
         raise PolicyError(f"{where}: expected no {next(iter(given))} at severity 0, where nothing is done, but got {next(iter(given.values()))!r}")
     texts = {key: _text(fields[key], f"{where}.{key}", empty=False) for key in ("id", "name_zh", "name_en", "action")}
     return Level(severity=severity, **texts, **given)  # type: ignore[arg-type]  # two mappings: mypy cannot tell their keys apart
+
+
+def _accounts(item: Any, where: str, max_severity: int) -> AccountRules:
+    return account_rules_of(_fields(item, where, required=ACCOUNT_FIELDS), where, max_severity=max_severity)
 
 
 def _check_levels(levels: tuple[Level, ...], where: str) -> None:

@@ -37,7 +37,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 def test_an_altered_file_is_refused(tmp_path):
     path = tmp_path / "weights.bin"
     path.write_bytes(b"E5S1")
-    with pytest.raises(EncoderError, match="expected SHA-256 1571fc98.*pip install --force-reinstall"):
+    with pytest.raises(EncoderError, match=r"expected SHA-256 1571fc98.*pip install --force-reinstall"):
         builtin.check_sha256(path)
 
 

@@ -84,9 +84,8 @@ def test_plain_transformers_gives_the_same_logits(tiny_bundle):
     classifier = Classifier(tiny_bundle, n_threads=1)
     (window,) = classifier._encoder._windower.windows(["收U出U加微信"], [1])
     with torch.inference_mode():
-        expected = model(
-            input_ids=torch.tensor([window.ids]), attention_mask=torch.ones(1, len(window.ids), dtype=torch.long), token_type_ids=torch.ones(1, len(window.ids), dtype=torch.long)
-        ).logits.numpy()
+        ids = torch.tensor([window.ids])
+        expected = model(input_ids=ids, attention_mask=torch.ones_like(ids), token_type_ids=torch.ones_like(ids)).logits.numpy()
     np.testing.assert_allclose(classifier.encode(["收U出U加微信"], source="bio").logits, expected, atol=1e-4)
 
 

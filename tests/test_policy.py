@@ -99,3 +99,65 @@ def test_a_malformed_policy_names_file_key_expected_and_got(tmp_path, old, new, 
 def test_a_missing_policy_lists_the_shipped_ones():
     with pytest.raises(PolicyError, match="shipped policies: wechat-3-24"):
         Policy.load("no-such-policy")
+
+
+ACCOUNTS = """
+[accounts]
+recent_days = 60
+clean_days = 14
+repeat_count = 2
+standing_solicitation = false
+evasion_cues = ["小号"]
+raise_steps = 1
+max_raise_steps = 1
+lower_steps = 1
+grave_severity = 1
+grave_floor_severity = 1
+"""
+
+
+def _with_accounts(tmp_path, table):
+    path = tmp_path / "accounts.toml"
+    path.write_text(OTHER + table, encoding="utf-8")
+    return path
+
+
+def test_the_account_rules_are_optional(tmp_path):
+    policy = Policy.load(_with_accounts(tmp_path, ""))
+    assert policy.accounts is None
+    assert "accounts" not in policy.to_json()
+
+
+def test_the_account_rules_are_read_and_survive_json(tmp_path):
+    policy = Policy.load(_with_accounts(tmp_path, ACCOUNTS))
+    assert policy.accounts is not None
+    assert (policy.accounts.recent_days, policy.accounts.evasion_cues) == (60, ("小号",))
+    assert Policy.from_json(policy.to_json()) == policy
+
+
+def test_the_account_rules_are_part_of_the_fingerprint(tmp_path):
+    prints = {Policy.load(_with_accounts(tmp_path, table)).fingerprint for table in ("", ACCOUNTS, ACCOUNTS.replace("60", "61"))}
+    assert len(prints) == 3
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("recent_days = 60\n", "", "accounts: expected the key `recent_days`"),
+        ("recent_days = 60", "recent_days = 60\ndepth = 1", "accounts: unknown key `depth`"),
+        ("recent_days = 60", "recent_days = 0", "accounts.recent_days: expected an integer of at least 1, but got 0"),
+        ("repeat_count = 2", "repeat_count = true", "accounts.repeat_count: expected an integer of at least 1, but got True"),
+        ("lower_steps = 1", "lower_steps = -1", "accounts.lower_steps: expected an integer of at least 0, but got -1"),
+        ("standing_solicitation = false", "standing_solicitation = 0", "accounts.standing_solicitation: expected true or false, but got 0"),
+        ('["小号"]', '["小号", " "]', "accounts.evasion_cues: expected a list of words"),
+        ('["小号"]', '["小号", "小号"]', "accounts.evasion_cues: expected every word once, but got ['小号'] again"),
+        ("clean_days = 14", "clean_days = 61", "accounts.clean_days: expected at most recent_days, 60, but got 61"),
+        ("grave_severity = 1", "grave_severity = 2", "accounts.grave_severity: expected a severity from grave_floor_severity, 1, to 1, but got 2"),
+        ("[accounts]", "[[accounts]]", "accounts: expected a table, but got list"),
+    ],
+)
+def test_malformed_account_rules_name_file_key_expected_and_got(tmp_path, old, new, told):
+    path = _with_accounts(tmp_path, ACCOUNTS.replace(old, new, 1))
+    with pytest.raises(PolicyError, match=re.escape(told)) as caught:
+        Policy.load(path)
+    assert str(path) in str(caught.value)

@@ -126,7 +126,12 @@ def test_settings_come_from_toml_and_options_win(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "told"),
-    [("epochs = 3", "epochs: unknown setting"), ('n_epochs = "3"', "n_epochs: expected int, but got '3'"), ("n_epochs = true", "expected int"), ("=", "expected a TOML file")],
+    [
+        ("epochs = 3", "epochs: unknown setting"),
+        ('n_epochs = "3"', "n_epochs: expected int, but got '3'"),
+        ("n_epochs = true", "expected int"),
+        ("=", "expected a TOML file"),
+    ],
 )
 def test_a_bad_setting_names_file_and_key(tmp_path, text, told):
     path = tmp_path / "config.toml"

@@ -6,12 +6,16 @@ import sys
 
 import typer
 
+from classifier.cli.account import account
+from classifier.cli.background import background
 from classifier.cli.calibrate import calibrate
 from classifier.cli.classify import classify
 from classifier.cli.data import data_app
 from classifier.cli.evaluate import evaluate
+from classifier.cli.monitor import monitor
 from classifier.cli.policy import policy
 from classifier.cli.score import score
+from classifier.cli.thresholds import thresholds
 from classifier.cli.train import train
 from classifier.errors import ClassifierError
 
@@ -24,10 +28,14 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command()(classify)
+app.command()(account)
 app.command()(train)
 app.command()(score)
 app.command()(calibrate)
 app.command()(evaluate)
+app.command()(background)
+app.command()(thresholds)
+app.command()(monitor)
 app.command()(policy)
 app.add_typer(data_app, name="data")
 

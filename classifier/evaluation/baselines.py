@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,7 @@ def tfidf_baseline(train_examples: Sequence[Example], test_examples: Sequence[Ex
     :raises MissingExtraError: when the extra ``train`` is not installed.
     """
     jieba = require("jieba", extra="train")
+    jieba.setLogLevel(logging.WARNING)  # it tells stderr how it loads its words
     text_features = require("sklearn.feature_extraction.text", extra="train")
     linear_model = require("sklearn.linear_model", extra="train")
     vectoriser = text_features.TfidfVectorizer(tokenizer=jieba.lcut, token_pattern=None, sublinear_tf=True)

@@ -100,7 +100,8 @@ def estimates(statistic: Statistic, resamples: Resamples, ns: npt.ArrayLike) -> 
     lows, highs = np.full(values.shape, np.nan), np.full(values.shape, np.nan)
     known = ~np.isnan(values) & ~np.isnan(draws).all(axis=0)
     tail = (1 - CONFIDENCE_LEVEL) / 2
-    lows[known], highs[known] = np.nanquantile(draws[:, known], (tail, 1 - tail), axis=0)
+    if known.any():
+        lows[known], highs[known] = np.nanquantile(draws[:, known], (tail, 1 - tail), axis=0)
     return _estimates(values, lows, highs, ns)
 
 

@@ -44,7 +44,7 @@ def holm(p_values: npt.ArrayLike, alpha: float = 1 - CONFIDENCE_LEVEL) -> Bools:
     order = [int(i) for i in np.argsort(values, kind="stable") if not np.isnan(values[i])]
     rejected = np.zeros(values.shape, dtype=np.bool_)
     for n_done, i in enumerate(order):
-        if not alpha >= values[i] * (len(order) - n_done):
+        if values[i] * (len(order) - n_done) > alpha:
             break
         rejected[i] = True
     return rejected

@@ -36,7 +36,8 @@ def evaluate(
     """Judge probs, thresholds and decisions by labelled texts that none of them was fitted to.
 
     :param probs: calibrated, *Shape:* (n_texts, n_questions).
-    :param targets: 0/1, *Shape:* (n_texts, n_questions).
+    :param targets: 0/1, *Shape:* (n_texts, n_questions); as ``targets_of`` has it, a violating text without a severity answers yes to every
+        severity question. Kappa, mean error and confusion of severity leave those texts out.
     :param examples: one for each text; they give the slices.
     :param clusters: integers, *Shape:* (n_texts,); texts of one account or group share a number. None when all texts are independent.
     :param seed: of the resamples.
@@ -152,7 +153,7 @@ def _levels(outcomes: Outcomes, ladder: Ladder, resamples: Resamples) -> tuple[L
             target_precision=level.target_precision,
             n_acted=precision.n,
             precision=precision,
-            below_target=not np.isnan(precision.high) and not precision.high >= level.target_precision,
+            below_target=precision.high < level.target_precision,
         )
         for level, precision in zip(ladder.levels, found, strict=True)
     )

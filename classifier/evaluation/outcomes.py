@@ -26,7 +26,8 @@ class Outcomes:
     threshold, *Shape:* (n_texts, n_categories); all others are *Shape:* (n_texts,). A text is ``flagged`` when its prob of
     ``severity >= 1`` is at least 0.5, and ``acted`` on when the ladder decides a severity of at least 1: two thresholds for the same
     question. ``even_severity`` is the number of severity questions with a prob of at least 0.5, ``decided_severity`` the ladder's.
-    ``has_severity`` is False for violating texts whose labels carry none.
+    ``named`` leaves out one thing that a decision adds: the most probable category of a text that is acted on though no category
+    reaches its threshold. ``has_severity`` is False for violating texts whose labels carry none.
     """
 
     probs: Floats

@@ -98,8 +98,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able content; what the texts could not define is None."""
-        content = _plain(self)
-        return {"confidence_level": CONFIDENCE_LEVEL} | content  # type: ignore[no-any-return]
+        return {"confidence_level": CONFIDENCE_LEVEL, **_plain(self)}
 
     def to_markdown(self) -> str:
         """The whole result as tables."""
