@@ -15,8 +15,8 @@ import classifier
 PACKAGE = Path(classifier.__file__).parent
 HEAVY = {"torch", "transformers", "sklearn", "jieba", "datasets", "pandas", "scipy", "pyarrow"}
 FLOORS = [
-    {"errors", "files"},
-    {"policy", "account_rules", "text", "encoder"},
+    {"errors", "files", "account_rules"},
+    {"policy", "text", "encoder"},
     {"examples", "decisions"},
     {"bundle", "records"},
     {"data"},

@@ -21,6 +21,7 @@ class TrainingConfig:
     ``learning_rate`` is the encoder's and ``head_learning_rate`` that of pooler and classifier; ``warmup_share`` of all steps warm up, then
     the rate falls linearly to 0; a question's positives weigh ``n_negative / n_positive`` in the loss, at most ``max_positive_weight``;
     training stops early after ``patience`` epochs without a better dev average precision; ``seed`` reaches everything random;
+    ``bf16`` computes in bfloat16 and keeps fp32 weights (two to four times as fast on processors that have it);
     ``probe_head`` starts pooler and classifier from a whitened linear probe instead of noise (LP-FT, Kumar et al. 2022, arXiv:2202.10054).
     """
 
@@ -37,6 +38,7 @@ class TrainingConfig:
     patience: int = 2
     probe_head: bool = True
     source_input: str = "token_type"
+    bf16: bool = False
     seed: int = 13
 
     def __post_init__(self) -> None:

@@ -189,6 +189,7 @@ def _arguments(config: TrainingConfig, run_dir: Path, *, n_rows: int, progress: 
         metric_for_best_model="average_precision",
         greater_is_better=True,
         logging_steps=20,
+        bf16=config.bf16,
         report_to=[],
         disable_tqdm=not progress,
         seed=config.seed,
