@@ -15,7 +15,8 @@ import classifier
 PACKAGE = Path(classifier.__file__).parent
 HEAVY = {"torch", "transformers", "sklearn", "jieba", "datasets", "pandas", "scipy", "pyarrow"}
 FLOORS = [
-    {"errors", "files", "account_rules"},
+    {"errors", "files"},
+    {"account_rules"},
     {"policy", "text", "encoder"},
     {"examples", "decisions"},
     {"bundle", "records"},

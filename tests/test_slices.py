@@ -59,7 +59,9 @@ def test_a_text_is_in_the_slices_of_its_source_length_script_and_tags():
     }
 
 
-@pytest.mark.parametrize(("text", "expected"), [("虛擬貨幣交易", True), ("虚拟货币交易", False), ("收U", False), ("BTC", False), ("币" * 50 + "幣", False)])
+@pytest.mark.parametrize(
+    ("text", "expected"), [("虛擬貨幣交易", True), ("虚拟货币交易", False), ("收U", False), ("BTC", False), ("币" * 50 + "幣", False)]
+)
 def test_traditional_script_is_known_by_a_share_of_its_characters(text, expected):
     assert is_traditional(text) is expected
 

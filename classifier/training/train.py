@@ -190,6 +190,7 @@ def _arguments(config: TrainingConfig, run_dir: Path, *, n_rows: int, progress: 
         greater_is_better=True,
         logging_steps=20,
         bf16=config.bf16,
+        use_cpu=not torch.accelerator.is_available(),  # said outright, or bf16 is refused on a processor that has it
         report_to=[],
         disable_tqdm=not progress,
         seed=config.seed,
