@@ -1,0 +1,43 @@
+"""The corpus in data/ is what its card says: strict records, frozen files, no leak between the splits, evidence on every violation."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from classifier.data import SPLITS, leak_report
+from classifier.files import sha256_of
+from classifier.records import read_examples
+
+DATA = Path(__file__).parents[1] / "data"
+
+
+@pytest.fixture(scope="module")
+def splits(policy):
+    return {name: read_examples([DATA / f"{name}.jsonl"], policy) for name in SPLITS}
+
+
+def test_every_file_is_the_frozen_one():
+    frozen = json.loads((DATA / "split.json").read_text(encoding="utf-8"))
+    hashes = {item["name"]: item["sha256"] for item in frozen["written"]}
+    assert hashes == {f"{name}.jsonl": sha256_of(DATA / f"{name}.jsonl") for name in SPLITS}
+
+
+def test_nothing_leaks_between_the_splits(splits):
+    split_of = {example.id: name for name, examples in splits.items() for example in examples}
+    examples = [example for name in SPLITS for example in splits[name]]
+    assert leak_report(examples, split_of).n_leaks == 0
+
+
+def test_every_violating_text_shows_its_evidence(splits):
+    for examples in splits.values():
+        assert all(example.evidence for example in examples if example.violating)
+
+
+def test_every_account_has_an_outcome_of_the_policy(splits, policy):
+    accounts = {example.account_id for examples in splits.values() for example in examples if example.account_id}
+    outcomes = [json.loads(line) for line in (DATA / "accounts.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {outcome["account_id"] for outcome in outcomes} == accounts
+    assert {outcome["level"] for outcome in outcomes} <= {level.id for level in policy.levels}
