@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from classifier.bundle import Bundle, load_bundle
 from classifier.decisions import CategoryScore, Decision, Explanation, Span
+from classifier.decisions.accounts import AccountDecision, Post
 from classifier.errors import (
     BundleError,
     CalibrationError,
@@ -30,6 +31,7 @@ except PackageNotFoundError:  # run from a checkout that is not installed
     __version__ = "0.0.0"
 
 __all__ = [
+    "AccountDecision",
     "Bundle",
     "BundleError",
     "CalibrationError",
@@ -46,6 +48,7 @@ __all__ = [
     "MissingExtraError",
     "Policy",
     "PolicyError",
+    "Post",
     "Problem",
     "Span",
     "TextError",
