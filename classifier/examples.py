@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -17,6 +18,9 @@ Source = Literal["post", "bio"]
 SOURCES: tuple[Source, ...] = ("post", "bio")
 MAX_TEXT_CHARS = 20_000
 """The longest text of a labelled record, in characters."""
+LENGTH_BUCKETS = (20, 60, 140, 300, 600, 1_000)
+"""Inclusive upper ends of the length buckets of reports, in characters; the last bucket is open."""
+LENGTH_BUCKET_NAMES = ("1-20", "21-60", "61-140", "141-300", "301-600", "601-1000", "1001+")
 
 Targets = npt.NDArray[np.int8]
 
@@ -80,6 +84,15 @@ def targets_of(examples: Sequence[Example], policy: Policy) -> Targets:
             severity = policy.max_severity if example.violating else 0
         targets[i, policy.n_categories : policy.n_categories + severity] = 1
     return targets
+
+
+def length_bucket(n_characters: int) -> str:
+    """Name of the length bucket of a text.
+
+    >>> length_bucket(60), length_bucket(61), length_bucket(5_000)
+    ('21-60', '61-140', '1001+')
+    """
+    return LENGTH_BUCKET_NAMES[bisect_left(LENGTH_BUCKETS, n_characters)]
 
 
 def n_without_severity(examples: Sequence[Example]) -> int:

@@ -136,6 +136,13 @@ def test_f1_without_an_error_still_has_the_exact_low_end():
     assert found.low == pytest.approx(2 * low / (1 + low))
 
 
+def test_f1_of_0_still_has_the_exact_high_end():
+    found = f1_estimates(np.eye(10)[:, :1], 1 - np.eye(10)[:, :1], plan_resamples(None, 10, seed=0, n_resamples=50))[0]
+    high = stats.binomtest(0, 10).proportion_ci(0.95, method="exact").high
+    assert (found.value, found.low) == (0, 0)
+    assert found.high == pytest.approx(2 * high / (1 + high))
+
+
 def test_a_column_that_is_not_defined_does_not_disturb_its_neighbour():
     resamples = plan_resamples(None, 30, seed=0, n_resamples=50)
     gold = np.zeros((30, 2))

@@ -162,6 +162,29 @@ def test_a_prob_at_its_threshold_is_a_yes():
     assert judged(probs, examples, ladder(0.8, 0.8, 0.8)).questions[0].precision.n == 6
 
 
+def test_a_category_at_its_threshold_is_named():
+    probs, examples = by_hand()
+    probs[:, 1] = THRESHOLDS.thresholds[1]
+    # trading is named for all six texts, four of them truly so
+    assert judged(probs, examples, ladder(0.8, 0.8, 0.8)).macro_f1.value == pytest.approx(2 * 4 / (6 + 4))
+
+
+def test_benign_texts_need_no_severity():
+    probs, examples = by_hand()
+    examples[0] = dataclasses.replace(examples[0], severity=None)
+    assert judged(probs, examples, ladder(0.8, 0.8, 0.8)).even_severity.quadratic_kappa.n == 6
+
+
+def test_resamples_of_severity_leave_out_the_same_texts():
+    # After one text without a severity come pairs of a right and a wrong one, each pair a cluster: every resample is half right.
+    examples = [Example("0", "出U", "post", ("trading",), None)]
+    examples += [Example(str(i), "出U", "post", ("trading",), 1 + i % 2) for i in range(1, 21)]
+    probs = np.zeros((21, len(POLICY.questions)))
+    probs[:, N_CATEGORIES] = 0.9
+    found = judged(probs, examples, ladder(0.8, 0.8, 0.8), clusters=(np.arange(21) + 1) // 2).even_severity.mean_absolute_error
+    assert (found.value, found.low, found.high, found.n) == (0.5, 0.5, 0.5, 20)
+
+
 def test_violating_texts_without_a_severity_are_counted_and_left_out_of_severity():
     probs, examples = by_hand()
     examples[3] = dataclasses.replace(examples[3], severity=None)

@@ -1,5 +1,7 @@
 """Slices hold the right texts, their numbers are those of their texts alone, and a mark means worse than the rest."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score, precision_score, recall_score
@@ -32,11 +34,11 @@ def example(number, violating, **fields):
     return Example(str(number), text, fields.pop("source", "post"), ("trading",) if violating else (), int(violating), **fields)
 
 
-def results(examples, flagged, clusters=None):
+def results(examples, flagged, clusters=None, ladder=LADDER):
     """Slices of texts whose first severity has a prob of 0.9 where flagged and 0.1 elsewhere."""
     probs = np.zeros((len(examples), len(POLICY.questions)))
     probs[:, POLICY.severity_column(1)] = np.where(flagged, 0.9, 0.1)
-    outcomes = outcomes_of(probs, targets_of(examples, POLICY), examples, POLICY, LADDER, THRESHOLDS)
+    outcomes = outcomes_of(probs, targets_of(examples, POLICY), examples, POLICY, ladder, THRESHOLDS)
     return slice_results(outcomes, examples, plan_resamples(clusters, len(examples), seed=0, n_resamples=200))
 
 
@@ -76,6 +78,13 @@ def test_the_numbers_of_a_slice_are_those_of_its_texts_alone():
     assert found.precision.value == pytest.approx(precision_score(truth, guess))
     assert found.recall.value == pytest.approx(recall_score(truth, guess))
     assert found.benign_acted.value == pytest.approx(guess[~truth].mean())
+
+
+def test_a_benign_text_is_acted_on_by_the_ladder_and_flagged_at_one_half():
+    strict = dataclasses.replace(LADDER, levels=tuple(dataclasses.replace(level, threshold=0.95) for level in LADDER.levels))
+    found = named(results([example(i, False, tags=("t",)) for i in range(10)], np.ones(10, dtype=bool), ladder=strict), "tag", "t")
+    assert found.benign_acted.value == 0
+    assert found.precision.n == 10
 
 
 def test_a_slice_with_many_mistakes_is_marked_for_each_kind_of_them():

@@ -62,6 +62,13 @@ def test_the_fp32_export_agrees_with_torch(first_run, tmp_path):
     assert fp32_difference(model, tmp_path / "model.onnx", seed=5) <= 1e-4
 
 
+def test_the_export_tells_nothing_of_the_machine_it_was_made_on(first_run, tmp_path):
+    export_onnx(first_run.folder, tmp_path / "model.onnx")
+    content = (tmp_path / "model.onnx").read_bytes()
+    assert b"site-packages" not in content
+    assert str(tmp_path.parent).encode() not in content
+
+
 def test_the_int8_export_is_smaller_and_close(first_run, tmp_path):
     import onnxruntime
 

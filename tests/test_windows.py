@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from classifier.encoder.windows import Window, Windower, batches, padded, pool_windows
+from classifier.encoder.windows import Window, Windower, model_inputs, pool_windows
 from classifier.errors import EncoderError
 
 
@@ -35,20 +35,13 @@ def test_an_empty_text_still_has_a_window(windower):
     assert len(windower.windows([""], [0])) == 1
 
 
-def test_batches_hold_every_window_once_under_the_budget():
-    windows = [Window(tuple(range(length)), i, 0) for i, length in enumerate([3, 9, 4, 9, 2, 30])]
-    found = [list(rows) for rows in batches(windows, max_batch_tokens=20)]
-    assert sorted(row for rows in found for row in rows) == list(range(6))
-    for rows in found:
-        longest = max(len(windows[row].ids) for row in rows)
-        assert len(rows) == 1 or longest * len(rows) <= 20
-
-
-def test_padding_is_masked():
-    arrays = padded([Window((5, 6, 7), 0, 1), Window((8,), 1, 0)], pad_id=9)
-    assert arrays["input_ids"].tolist() == [[5, 6, 7], [8, 9, 9]]
-    assert arrays["attention_mask"].tolist() == [[1, 1, 1], [1, 0, 0]]
-    assert arrays["token_type_ids"].tolist() == [[1, 1, 1], [0, 0, 0]]
+def test_a_window_becomes_three_arrays():
+    arrays = model_inputs(Window((5, 6, 7), 0, 1))
+    assert {name: array.tolist() for name, array in arrays.items()} == {
+        "input_ids": [[5, 6, 7]],
+        "attention_mask": [[1, 1, 1]],
+        "token_type_ids": [[1, 1, 1]],
+    }
 
 
 def test_pooling_takes_the_highest_window():

@@ -15,7 +15,7 @@ def calibrate(
     out: Annotated[Path | None, typer.Option(help="Folder of the calibrated bundle; default: the bundle itself.")] = None,
     seed: Annotated[int, typer.Option(help="Decides everything random.")] = 13,
     prevalence: Annotated[float | None, typer.Option(help="Share of violating texts in production; default: as in the scores.")] = None,
-    max_miss_rate: Annotated[float | None, typer.Option(help="Violating texts that may pass unseen; default: the strictest certifiable.")] = None,
+    max_miss_rate: Annotated[float, typer.Option(help="Largest share of violating texts that may pass unseen.")] = 0.10,
 ) -> None:
     """Fit calibrators, certify the thresholds of every level, and say which level keeps its promise.
 

@@ -12,13 +12,11 @@ import numpy as np
 from classifier.data.duplicates import Conflict, Duplicates, exact_conflicts, exact_duplicates, label_of, near_conflicts, near_duplicates
 from classifier.data.similar import similar_texts
 from classifier.data.strict import StrictReport, strict_check
-from classifier.examples import SOURCES, Example
+from classifier.examples import LENGTH_BUCKET_NAMES, SOURCES, Example, length_bucket
 from classifier.policy import Policy
 from classifier.records import read_examples
 
 BENIGN = "benign"
-LENGTH_BUCKETS = (20, 60, 140, 300, 600, 1_000)
-"""Inclusive upper ends of the length buckets, in characters; the last bucket is open."""
 _QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
 
 
@@ -127,10 +125,7 @@ def _length_quantiles(examples: Sequence[Example]) -> dict[str, int]:
 
 
 def _by_length(examples: Sequence[Example]) -> dict[str, int]:
-    starts = [1, *(end + 1 for end in LENGTH_BUCKETS)]
-    names = [*(f"{start}-{end}" for start, end in zip(starts, LENGTH_BUCKETS, strict=False)), f"{starts[-1]}+"]
-    buckets = np.searchsorted(LENGTH_BUCKETS, [len(example.text) for example in examples])
-    return counted((names[bucket] for bucket in buckets), names)
+    return counted((length_bucket(len(example.text)) for example in examples), LENGTH_BUCKET_NAMES)
 
 
 def _one_label_groups(examples: Sequence[Example]) -> tuple[str, ...]:

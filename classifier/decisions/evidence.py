@@ -19,7 +19,7 @@ MAX_PIECE_CHARS = 240
 """A longer text is first narrowed to the piece of about this length with the highest logit."""
 MAX_SPANS = 3
 _SHARE_OF_BEST = 0.4
-_BREAKS = re.compile(r"(?<=[\n,.!?;:。!?;:、·|/~…—)】」』” ])")
+_BREAKS = re.compile(r"(?<=[\n!?;。、·|/~…—)】」』” ])|(?<=[,.:])(?!\d)")
 _MIN_PART_CHARS = 2
 
 ScoreTexts = Callable[[Sequence[str]], npt.NDArray[np.float32]]

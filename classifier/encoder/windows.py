@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,8 +30,6 @@ class Windower:
             self._tokenizer = Tokenizer.from_file(str(tokenizer_path))
         except Exception as error:  # the Rust tokenizer raises plain Exception, nothing narrower
             raise EncoderError(f"{tokenizer_path}: expected a tokenizer of the `tokenizers` library, but got: {error}") from error
-        pad_ids = (self._tokenizer.token_to_id(token) for token in ("<pad>", "[PAD]"))
-        self.pad_id = next((pad_id for pad_id in pad_ids if pad_id is not None), 0)
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(max_length=max_tokens, stride=overlap_tokens)
 
@@ -47,35 +45,13 @@ class Windower:
         return rows
 
 
-def batches(windows: Sequence[Window], *, max_batch_tokens: int) -> Iterator[npt.NDArray[np.int64]]:
-    """Group windows of like length under a token budget.
+def model_inputs(window: Window) -> dict[str, npt.NDArray[np.int64]]:
+    """The three arrays that a BERT takes, for one window alone.
 
-    :param max_batch_tokens: most padded tokens in one batch; a longer window makes a batch of its own.
-    :return: indices into ``windows``, each batch int64 *Shape:* (n,); every window once, longest first.
+    :return: ``input_ids``, ``attention_mask``, ``token_type_ids``; int64, *Shape:* (1, n_tokens).
     """
-    order = np.argsort([-len(window.ids) for window in windows], kind="stable")
-    start = 0
-    while start < len(order):
-        width = len(windows[order[start]].ids)
-        size = max(1, max_batch_tokens // width)
-        yield order[start : start + size]
-        start += size
-
-
-def padded(windows: Sequence[Window], *, pad_id: int) -> dict[str, npt.NDArray[np.int64]]:
-    """The three arrays that a BERT takes.
-
-    :return: ``input_ids``, ``attention_mask``, ``token_type_ids``; int64, *Shape:* (n_windows, longest window).
-    """
-    width = max(len(window.ids) for window in windows)
-    ids = np.full((len(windows), width), pad_id, dtype=np.int64)
-    mask = np.zeros_like(ids)
-    types = np.zeros_like(ids)
-    for row, window in enumerate(windows):
-        ids[row, : len(window.ids)] = window.ids
-        mask[row, : len(window.ids)] = 1
-        types[row, : len(window.ids)] = window.token_type
-    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
+    ids = np.array([window.ids], dtype=np.int64)
+    return {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.full_like(ids, window.token_type)}
 
 
 def pool_windows(logits: npt.NDArray[np.float32], text_index: npt.NDArray[np.int64], n_texts: int) -> npt.NDArray[np.float32]:

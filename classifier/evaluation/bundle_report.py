@@ -45,13 +45,18 @@ class BundleReport:
         lines = [f"- {key}: `{value}`" for key, value in self.facts.items() if not isinstance(value, dict)]
         text = "# Evaluation\n\n" + HONESTY + "\n\n" + "\n".join(lines) + "\n\n" + self.evaluation.to_markdown()
         if self.baseline is not None:
-            text += "\n\n# Baseline: jieba TF-IDF with logistic regression, trained on the same texts\n\n" + self.baseline.to_markdown()
+            text += "\n\n" + BASELINE + "\n\n" + self.baseline.to_markdown()
         return text + "\n"
 
 
 HONESTY = (
     "The labelled texts were written for this project, not collected from a platform, and the severity criteria are the project's own: these "
     "figures hold for texts like these. Before acting on a platform's accounts, label its own texts, calibrate and evaluate on them."
+)
+
+BASELINE = (
+    "# Baseline: jieba TF-IDF with logistic regression, trained on the same texts\n\nThe ladder was certified for the bundle's probs, not for "
+    "these: look at the figures that rest on no level."
 )
 
 

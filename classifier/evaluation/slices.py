@@ -15,10 +15,8 @@ from classifier.evaluation.bootstrap import Estimate, Resamples, f1_estimates, s
 from classifier.evaluation.differences import holm, p_values
 from classifier.evaluation.metrics import Floats, Weights, f1, precision
 from classifier.evaluation.outcomes import Outcomes
-from classifier.examples import SOURCES, Example
+from classifier.examples import LENGTH_BUCKET_NAMES, SOURCES, Example, length_bucket
 
-LENGTH_BUCKETS = (20, 60, 140, 300, 600, 1_000)
-"""Inclusive upper ends of the length buckets, in characters; the last bucket is open."""
 MIN_CLUSTERS = 10
 """A slice of fewer clusters gets no mark: its spread cannot be told."""
 MIN_TRADITIONAL_SHARE = 0.05
@@ -84,9 +82,7 @@ def slice_results(outcomes: Outcomes, examples: Sequence[Example], resamples: Re
 def memberships(examples: Sequence[Example]) -> Iterator[Membership]:
     """The slices that have a text: sources, lengths, scripts, then tags from the most frequent one."""
     yield from _grouped("source", [example.source for example in examples], SOURCES)
-    starts = [1, *(end + 1 for end in LENGTH_BUCKETS)]
-    names = [*(f"{start}-{end}" for start, end in zip(starts, LENGTH_BUCKETS, strict=False)), f"{starts[-1]}+"]
-    yield from _grouped("length", [names[np.searchsorted(LENGTH_BUCKETS, len(example.text))] for example in examples], names)
+    yield from _grouped("length", [length_bucket(len(example.text)) for example in examples], LENGTH_BUCKET_NAMES)
     scripts = ("simplified", "traditional")
     yield from _grouped("script", [scripts[is_traditional(example.text)] for example in examples], scripts)
     counted = Counter(tag for example in examples for tag in set(example.tags))

@@ -1,7 +1,7 @@
 """From saved logits of the calibration split to calibrators, category thresholds and a certified ladder: no model, no torch.
 
-The split is parted by clusters: calibrators, category thresholds and the plan of the tests come from the first part, the certificates from
-the second, so that no threshold is tested on labels that shaped the scale it lies on.
+The split is parted by clusters: calibrators and the plan of the tests come from the first part, the certificates from the second, so that no
+threshold is tested on labels that shaped the scale it lies on.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from classifier.examples import n_without_severity
 from classifier.policy import Policy
 
 FIT_SHARE = 0.3
-MISS_RATES = (0.02, 0.05, 0.10, 0.15, 0.20, 0.30)
-"""Miss rates that the review threshold tries to certify, the strictest first; fixed beforehand, so each try takes its share of the budget."""
+DEFAULT_MISS_RATE = 0.10
+"""Share of violating texts that may fall below review and every level; a lower one sends more ordinary texts to review."""
 REVIEW_CONFIDENCE = 0.95
 
 
@@ -40,13 +40,13 @@ class Calibrated:
 
 
 def calibrate_scores(
-    scores: Scores, policy: Policy, *, seed: int, prevalence: float | tuple[float, float] | None = None, max_miss_rate: float | None = None
+    scores: Scores, policy: Policy, *, seed: int, prevalence: float | tuple[float, float] | None = None, max_miss_rate: float = DEFAULT_MISS_RATE
 ) -> Calibrated:
     """Fit and certify on one calibration split.
 
     :param scores: of the calibration split, which nothing else has used.
     :param prevalence: share of violating texts in production or its range; None when production is mixed as the calibration split.
-    :param max_miss_rate: share of violating texts that may fall below review and every level; None for the strictest that can be certified.
+    :param max_miss_rate: share of violating texts that may fall below review and every level.
     :raises CalibrationError: when there are too few texts or labels to fit anything.
     """
     targets = scores.targets(policy)
@@ -58,26 +58,20 @@ def calibrate_scores(
     plan = plan_ladder(probs[first], targets[first], policy, clusters=clusters[first], seed=seed, prevalence=worst)
     rest = ~first
     any_column = policy.severity_column(1)
-    rates = MISS_RATES if max_miss_rate is None else (max_miss_rate,)
-    miss_rate, review = None, None
-    for rate in rates:
-        review = review_threshold_for_recall(
-            probs[rest, any_column],
-            targets[rest, any_column],
-            clusters=clusters[rest],
-            max_miss_rate=rate,
-            confidence_level=1 - (1 - REVIEW_CONFIDENCE) / len(rates),
-            seed=seed,
-        )
-        if review is not None and review >= 0.02:
-            miss_rate = rate
-            break
+    review = review_threshold_for_recall(
+        probs[rest, any_column],
+        targets[rest, any_column],
+        clusters=clusters[rest],
+        max_miss_rate=max_miss_rate,
+        confidence_level=REVIEW_CONFIDENCE,
+        seed=seed,
+    )
     if review is None:
-        raise CalibrationError(f"Expected enough violating texts to certify a miss rate of {rates[-1]:.0%}, but there are too few; label more.")
+        raise CalibrationError(f"Expected enough violating texts to certify a miss rate of {max_miss_rate:.0%}, but there are too few; label more.")
     ladder = certify_ladder(
         probs[rest], targets[rest], policy, clusters=clusters[rest], seed=seed, plan=plan, prevalence=prevalence, review_threshold=review
     )
-    note = f"review threshold: at most {miss_rate or rates[-1]:.0%} of violating texts fall below it, confidence {REVIEW_CONFIDENCE:.0%}"
+    note = f"review threshold: at most {max_miss_rate:.0%} of violating texts fall below it, confidence {REVIEW_CONFIDENCE:.0%}"
     n_missing = n_without_severity(scores.examples)
     if n_missing:
         note += f"; {n_missing} violating texts carry no severity and count for every level"
@@ -86,9 +80,10 @@ def calibrate_scores(
         "n_clusters": len(set(clusters.tolist())),
         "n_fitted": int(first.sum()),
         "n_certifying": int(rest.sum()),
-        "max_miss_rate": miss_rate,
+        "max_miss_rate": max_miss_rate,
         "data": dict(scores.data_sha256),
         "seed": seed,
     }
-    thresholds = choose_category_thresholds(probs[first], targets[first], policy)
+    # The categories promise nothing, so that the whole split may choose them.
+    thresholds = choose_category_thresholds(probs, targets, policy)
     return Calibrated(calibration, thresholds, replace(ladder, notes=(*ladder.notes, note)), facts)

@@ -65,12 +65,20 @@ def export_onnx(model_folder: Path, path: Path) -> None:
             hidden_size=model.config.hidden_size,
             optimization_options=FusionOptions("bert"),
         )
+        _forget_origin(fused.model)
         with atomic_path(path) as temporary:
             fused.save_model_to_file(str(temporary))
     difference = fp32_difference(model, path)
     if difference > MAX_FP32_DIFFERENCE:
         path.unlink()
         raise EncoderError(f"{path}: expected probs within {MAX_FP32_DIFFERENCE} of PyTorch, but the largest difference is {difference:.2g}.")
+
+
+def _forget_origin(model: Any) -> None:
+    """Drop what the exporter notes about the code it traced (stack traces with the paths of this machine), in place."""
+    for item in (*model.graph.node, *model.graph.value_info, *model.graph.initializer, *model.graph.input, *model.graph.output, model.graph, model):
+        item.doc_string = ""
+        del item.metadata_props[:]
 
 
 def quantise(path: Path, out: Path) -> None:

@@ -8,7 +8,7 @@ from classifier.bundle import Bundle, load_bundle
 from classifier.errors import CalibrationError
 from classifier.evaluation.scores import read_scores
 from classifier.training.assemble import recalibrated
-from classifier.training.calibrate import calibrate_scores
+from classifier.training.calibrate import DEFAULT_MISS_RATE, calibrate_scores
 
 
 def calibrate_bundle(
@@ -18,7 +18,7 @@ def calibrate_bundle(
     *,
     seed: int,
     prevalence: float | tuple[float, float] | None = None,
-    max_miss_rate: float | None = None,
+    max_miss_rate: float = DEFAULT_MISS_RATE,
 ) -> Bundle:
     """Calibrate the bundle in ``folder`` on saved scores and write the result to ``out``.
 
