@@ -95,6 +95,15 @@ def length_bucket(n_characters: int) -> str:
     return LENGTH_BUCKET_NAMES[bisect_left(LENGTH_BUCKETS, n_characters)]
 
 
+def token_type_of(source: str, source_input: str) -> int:
+    """How the encoder learns the source: token type 0 for a post, 1 for a bio; 0 for all when it is not to know.
+
+    >>> token_type_of("bio", "token_type"), token_type_of("bio", "none")
+    (1, 0)
+    """
+    return SOURCES.index(source) if source_input == "token_type" else 0
+
+
 def n_without_severity(examples: Sequence[Example]) -> int:
     """How many violating texts carry no severity."""
     return sum(example.violating and example.severity is None for example in examples)

@@ -16,7 +16,7 @@ from classifier.decisions.accounts import AccountDecision, DecidedText, Post, ac
 from classifier.decisions.evidence import deciding_parts
 from classifier.encoder.runtime import Encoded, OnnxEncoder
 from classifier.errors import TextError
-from classifier.examples import MAX_TEXT_CHARS, SOURCES
+from classifier.examples import MAX_TEXT_CHARS, SOURCES, token_type_of
 from classifier.policy import Policy
 from classifier.text import NormalisedText, normalise
 
@@ -72,7 +72,7 @@ class Classifier:
         """Decide about one text.
 
         :param source: ``"post"`` or ``"bio"``.
-        :param evidence: find the deciding spans when a level is reached or a person must look (one more batch of the encoder).
+        :param evidence: find the deciding spans when a level is reached or a person must look (some 25 short runs of the encoder).
         :raises TextError: when the text is empty, longer than 20,000 characters or no text, or the source is unknown.
         """
         decision = self.classify_many([text], source=source, evidence=evidence)[0]
@@ -168,8 +168,7 @@ class Classifier:
         normalised = normalise(text)
         if not normalised.text:
             return _Prepared(None, 0, "expected a text with at least one visible character, but got none")
-        token_type = SOURCES.index(source) if self.bundle.settings.source_input == "token_type" else 0
-        return _Prepared(normalised, token_type)
+        return _Prepared(normalised, token_type_of(source, self.bundle.settings.source_input))
 
     def _encode(self, prepared: Sequence[_Prepared]) -> Encoded:
         if not prepared:

@@ -31,7 +31,7 @@ def incoming_of(target: str, *, source: str, text_field: str, encoding: str = "u
     """
     path = Path(target)
     if target == "-":
-        yield from _lines(_stdin(), "-", source=source, text_field=text_field)
+        yield from _lines(_stdin(), source=source, text_field=text_field)
     elif not _is_file(path):
         yield Incoming("1", target, source)
     elif path.suffix == ".parquet":
@@ -41,7 +41,7 @@ def incoming_of(target: str, *, source: str, text_field: str, encoding: str = "u
             if path.suffix == ".csv":
                 yield from _csv(handle, str(path), source=source, text_field=text_field)
             else:
-                yield from _lines(handle, str(path), source=source, text_field=text_field)
+                yield from _lines(handle, source=source, text_field=text_field)
 
 
 def chunks(records: Iterator[Incoming], size: int) -> Iterator[list[Incoming]]:
@@ -76,7 +76,7 @@ def _stdin() -> TextIO:
     return sys.stdin
 
 
-def _lines(handle: TextIO, where: str, *, source: str, text_field: str) -> Iterator[Incoming]:
+def _lines(handle: TextIO, *, source: str, text_field: str) -> Iterator[Incoming]:
     """JSON objects or plain texts, one a line; a line that begins with ``{`` and is no JSON object is taken as a plain text."""
     for number, line in enumerate(handle, 1):
         line = line.rstrip("\r\n").removeprefix("\ufeff")

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 MAX_PARTS = 24
-"""Most parts that a piece is cut into: one batch of the encoder."""
+"""Most parts that a piece is cut into, and so the most texts that the encoder runs over for it."""
 MAX_PIECE_CHARS = 240
 """A longer text is first narrowed to the piece of about this length with the highest logit."""
 MAX_SPANS = 3

@@ -10,18 +10,9 @@ import numpy as np
 from transformers import PreTrainedTokenizerBase
 
 from classifier.errors import DataError, Problem
-from classifier.examples import SOURCES, Example, n_without_severity, targets_of
+from classifier.examples import Example, n_without_severity, targets_of, token_type_of
 from classifier.policy import Policy
 from classifier.text import normalise
-
-
-def token_type_of(source: str, source_input: str) -> int:
-    """How the encoder learns the source: token type 0 for a post, 1 for a bio; 0 for all when it is not to know.
-
-    >>> token_type_of("bio", "token_type"), token_type_of("bio", "none")
-    (1, 0)
-    """
-    return SOURCES.index(source) if source_input == "token_type" else 0
 
 
 def training_rows(
