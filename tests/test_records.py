@@ -195,7 +195,11 @@ def test_an_open_quote_in_csv_is_told(tmp_path):
     assert problem.line == 2
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.parquet", b"PAR1 no"), ("a.jsonl.gz", b"no"), ("b.jsonl.gz", gzip.compress(b"{}" * 99)[:-9])])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("a.parquet", b"PAR1 no"), ("a.jsonl.gz", b"no"), ("b.jsonl.gz", gzip.compress(b"{}" * 99, mtime=0)[:-9])],
+    ids=["parquet", "no gzip", "cut gzip"],
+)
 def test_a_damaged_file_is_one_problem(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
     assert problems_of(tmp_path / name)[-1].field == "file"
