@@ -24,7 +24,8 @@ FORMAT_VERSION = 1
 class Layout:
     """Names of the files of a bundle. ``required`` must be there; model files may be one or both of the two.
 
-    ``void`` is not part of the bundle: put beside it, it says that the promises no longer hold.
+    ``accounts`` is there when levels of whole accounts were certified. ``void`` is not part of the bundle: put beside it, it says that the
+    promises no longer hold.
     """
 
     manifest: str = "manifest.json"
@@ -37,6 +38,7 @@ class Layout:
     tokenizer: str = "tokenizer.json"
     onnx: str = "model.onnx"
     weights: str = "model.safetensors"
+    accounts: str = "accounts.json"
     void: str = "void.json"
 
     @property
@@ -82,6 +84,7 @@ class Bundle:
     provenance: Mapping[str, Any]
     hashes: Mapping[str, str] = field(repr=False)
     void: Void | None = None
+    account_ladder: Ladder | None = None
 
     @property
     def encoder_fingerprint(self) -> str:
@@ -108,6 +111,7 @@ def write_bundle(
     settings: EncoderSettings,
     provenance: Mapping[str, Any],
     card: str,
+    account_ladder: Ladder | None = None,
 ) -> Bundle:
     """Write a bundle, whole or not at all, and load it back.
 
@@ -124,6 +128,8 @@ def write_bundle(
         LAYOUT.settings: asdict(settings),
         LAYOUT.provenance: dict(provenance),
     }
+    if account_ladder is not None:
+        contents[LAYOUT.accounts] = account_ladder.to_dict()
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as name:
         temporary = Path(name) / "bundle"
         temporary.mkdir()
@@ -170,10 +176,13 @@ def load_bundle(folder: str | Path) -> Bundle:
             provenance=_json(folder / LAYOUT.provenance),
             hashes=hashes,
             void=_void(folder),
+            account_ladder=Ladder.from_dict(_json(folder / LAYOUT.accounts)) if LAYOUT.accounts in hashes else None,
         )
     except (PolicyError, CalibrationError, KeyError, TypeError, ValueError) as error:
         raise BundleError(f"{folder}: expected the content of a bundle, but got: {error}; make it again.") from error
     made_for = {bundle.calibration.policy_fingerprint, bundle.ladder.policy_fingerprint, bundle.category_thresholds.policy_fingerprint}
+    if bundle.account_ladder is not None:
+        made_for.add(bundle.account_ladder.policy_fingerprint)
     if made_for != {policy.fingerprint}:
         raise BundleError(f"{folder}: expected calibration and thresholds made for policy {policy.fingerprint}, but got {sorted(made_for)}.")
     if bundle.void is not None and bundle.void.model_fingerprint != bundle.model_fingerprint:

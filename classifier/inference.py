@@ -136,7 +136,9 @@ class Classifier:
         decided_bio = None
         if bio is not None and bio.strip():
             decided_bio = DecidedText("bio", self.classify_many([bio], source="bio", ids=["bio"])[0], evading=speaks_of_evasion(bio, rules))
-        return decide_account(self.policy, decided_bio, decided, account_id=account_id, as_of=as_of)
+        # A void ends the promises about accounts, too.
+        ladder = None if self.bundle.void is not None else self.bundle.account_ladder
+        return decide_account(self.policy, decided_bio, decided, account_id=account_id, as_of=as_of, ladder=ladder)
 
     def predict_proba(self, texts: Sequence[str], *, source: str | Sequence[str] = "post") -> Floats:
         """Calibrated probabilities.

@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 from classifier.cli import app
 from classifier.decisions.accounts import DecidedText, Post, account_rules, day_of, decide_account, speaks_of_evasion
 from classifier.decisions.decision import Decision
+from classifier.decisions.ladder import Ladder, LevelThreshold, promises_of
 from classifier.errors import PolicyError
 from classifier.inference import Classifier
 
 TODAY = datetime.date(2026, 3, 31)
-FIRM = {"rectify", "restrict", "ban"}
 
 
 def text(policy, severity, *, days_ago=None, review=False, evading=False, id="p", error=None):
@@ -48,8 +48,17 @@ def bio(policy, severity=0, **options):
     return text(policy, severity, id="bio", **options)
 
 
+def firm(policy, *, threshold=0.0):
+    """A ladder that certifies every level of an account from a prob of ``threshold`` on."""
+    levels = tuple(
+        LevelThreshold(promise.level_id, severity, threshold, threshold, 0.9, 0.95, True, 99, 0, 1.0, 0.95, 0.95, 0, 0.01)
+        for severity, promise in enumerate(promises_of(policy), start=1)
+    )
+    return Ladder(levels, None, policy.fingerprint, "fixed_sequence", 0.95, 99, 1)
+
+
 def decide(policy, bio, posts, **options):
-    return decide_account(policy, bio, posts, **{"as_of": TODAY, "certified_levels": FIRM} | options)
+    return decide_account(policy, bio, posts, **{"as_of": TODAY, "ladder": firm(policy)} | options)
 
 
 def names(decision):
@@ -180,7 +189,7 @@ def test_a_benign_account_with_a_text_in_review_goes_to_a_person(policy):
 
 
 def test_without_an_account_certificate_every_finding_goes_to_a_person(policy):
-    decision = decide(policy, None, [text(policy, 1, days_ago=1)], certified_levels=())
+    decision = decide(policy, None, [text(policy, 1, days_ago=1)], ladder=None)
     assert (decision.certified, decision.review, names(decision)) == (False, True, ["not_certified"])
     assert decide(policy, None, [text(policy, 1, days_ago=1)]).certified
 

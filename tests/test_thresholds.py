@@ -107,3 +107,25 @@ def test_the_capacity_is_used_as_far_as_possible_at_a_prevalence(drawn, policy):
         sum(row.n_reviewed for row in plan_table(probs, targets, ladder.with_review_threshold(t), policy, prevalence=0.01)) for t in (found, lower)
     ]
     assert n_reviewed[0] <= 600 < n_reviewed[1]
+
+
+def test_a_range_of_prevalences_gives_a_plan_for_each_end(calibrated):
+    plans = json.loads(run(calibrated, "--plan", "--json", "--prevalence", "0.01:0.1"))["plan"]
+    assert [plan["prevalence"] for plan in plans] == [0.01, 0.1]
+    assert [sum(level["n_acted"] for level in plan["levels"]) for plan in plans] == pytest.approx([10_000, 10_000])
+
+
+@pytest.mark.parametrize("given", ["0.2:0.1", "0", "1:2:3", "x"])
+def test_a_prevalence_that_is_none_is_refused(calibrated, given):
+    done = CliRunner().invoke(app, ["thresholds", str(calibrated / "bundle"), str(calibrated / "test.npz"), "--prevalence", given])
+    assert isinstance(done.exception, ValueError)
+    assert "Expected a prevalence" in str(done.exception)
+
+
+def test_calibrating_for_a_range_certifies_its_lower_end(calibrated, tmp_path):
+    done = CliRunner().invoke(
+        app,
+        ["calibrate", str(calibrated / "bundle"), str(calibrated / "calibration.npz"), "--out", str(tmp_path / "b"), "--prevalence", "0.05:0.2"],
+    )
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["prevalence"] == [0.05, 0.2]

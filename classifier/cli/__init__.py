@@ -9,6 +9,7 @@ import typer
 from classifier.cli.account import account
 from classifier.cli.background import background
 from classifier.cli.calibrate import calibrate
+from classifier.cli.certify_accounts import certify_accounts
 from classifier.cli.classify import classify
 from classifier.cli.data import data_app
 from classifier.cli.evaluate import evaluate
@@ -32,6 +33,7 @@ app.command()(account)
 app.command()(train)
 app.command()(score)
 app.command()(calibrate)
+app.command()(certify_accounts)
 app.command()(evaluate)
 app.command()(background)
 app.command()(thresholds)

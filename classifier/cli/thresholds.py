@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import typer
 
+from classifier.cli.prevalence import ends_of, prevalence_of
+
 if TYPE_CHECKING:
     from classifier.decisions.ladder import Ladder
     from classifier.decisions.review import PlanRow
@@ -24,14 +26,14 @@ def thresholds(
     bundle: Annotated[Path, typer.Argument(help="Folder of the calibrated bundle.")],
     scores: Annotated[Path, typer.Argument(help="Scores of labelled texts from `classifier score`; best of texts that calibrated nothing.")],
     plan: Annotated[bool, typer.Option("--plan", help="Also say what happens to 10,000 texts at each level.")] = False,
-    prevalence: Annotated[float, typer.Option(help="Share of violating texts in production.")] = 0.01,
+    prevalence: Annotated[str, typer.Option(help="Share of violating texts in production, or a range: 0.01:0.05.")] = "0.01",
     capacity: Annotated[float | None, typer.Option(help="Texts that people can review: replaces the review threshold.")] = None,
     per: Annotated[int, typer.Option(min=1, help="The capacity counts texts of so many.")] = _PER,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Print each level's threshold, promise and evidence, and with --plan what the ladder would do to 10,000 texts.
 
-    Example: classifier thresholds models/default runs/test.npz --plan --prevalence 0.01 --capacity 200
+    Example: classifier thresholds models/default runs/test.npz --plan --prevalence 0.01:0.05 --capacity 200
     """
     from classifier.bundle import load_bundle
     from classifier.decisions.review import plan_table
@@ -39,6 +41,7 @@ def thresholds(
     from classifier.evaluation.scores import read_scores
 
     require("scipy", extra="train")
+    shares = ends_of(prevalence_of(prevalence) or 0.01)
     loaded = load_bundle(bundle)
     policy, ladder = loaded.policy, loaded.ladder
     saved = read_scores(scores, policy)
@@ -46,20 +49,22 @@ def thresholds(
         raise CalibrationError(f"{scores}: expected scores of encoder {loaded.encoder_fingerprint}, but got {saved.model_fingerprint}; score again.")
     probs, targets = loaded.calibration.apply(saved.logits).astype(np.float64), saved.targets(policy)
     if capacity is not None:
-        review = review_threshold_at(probs, targets, ladder, policy, prevalence=prevalence, capacity=capacity, per=per)
+        # The more texts violate, the more are reviewed: what fits at the upper end fits the whole range.
+        review = review_threshold_at(probs, targets, ladder, policy, prevalence=shares[-1], capacity=capacity, per=per)
         if review is None:
             raise CalibrationError(f"Expected a capacity that the switched-off levels do not use up alone, but got {capacity:g} of {per}; raise it.")
         ladder = ladder.with_review_threshold(review)
-    rows = plan_table(probs, targets, ladder, policy, prevalence=prevalence, per=_PER) if plan else None
+    tables = {share: plan_table(probs, targets, ladder, policy, prevalence=share, per=_PER) for share in shares} if plan else {}
     if as_json:
-        content = {"model": loaded.model_fingerprint, "policy": policy.fingerprint, "ladder": ladder.to_dict()}
-        if rows is not None:
-            content["plan"] = {"prevalence": prevalence, "per": _PER, "levels": [asdict(row) for row in rows]}
+        content: dict[str, object] = {"model": loaded.model_fingerprint, "policy": policy.fingerprint, "ladder": ladder.to_dict()}
+        if tables:
+            plans = [{"prevalence": share, "per": _PER, "levels": [asdict(row) for row in rows]} for share, rows in tables.items()]
+            content["plan"] = plans[0] if len(plans) == 1 else plans
         print(json.dumps(content, ensure_ascii=False, indent=2))
         return
     _print_ladder(ladder)
-    if rows is not None:
-        _print_plan(rows, prevalence)
+    for share, rows in tables.items():
+        _print_plan(rows, share)
 
 
 def review_threshold_at(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from typing import Any
 
 from classifier.account_rules import AccountRules
+from classifier.decisions.arrays import check_policy
 from classifier.decisions.decision import Decision, Explanation
-from classifier.errors import PolicyError
+from classifier.decisions.ladder import Ladder
+from classifier.errors import DataError, PolicyError, Problem
 from classifier.policy import Policy
 from classifier.text import normalise
 
@@ -59,8 +61,9 @@ class AccountDecision:
 
     ``texts`` are the ids of the texts that led to the severity: the gravest ones and those that made a rule fire. ``n_recent`` posts of
     ``n_posts`` lie in the window that ends with ``as_of``, ``n_violating`` of them break the rule. ``decisions`` holds the decision about every
-    text, the bio first where there is one. ``certified`` is False as long as nothing was certified on whole accounts: the promises about texts say
-    nothing about accounts, so that a person looks whenever something was found.
+    text, the bio first where there is one. ``prob`` is the highest calibrated prob of *severity >= 1* among ``texts``, 0 where nothing was found.
+    ``certified`` says that the level is certified on whole accounts and ``prob`` reaches its threshold (``certify_accounts``): the promises about
+    texts say nothing about accounts, so that without it a person looks whenever something was found.
     """
 
     account_id: str | None
@@ -69,6 +72,7 @@ class AccountDecision:
     action: str
     review: bool
     certified: bool
+    prob: float
     rules: tuple[RuleFired, ...]
     texts: tuple[str, ...]
     n_posts: int
@@ -81,13 +85,29 @@ class AccountDecision:
     def to_dict(self) -> dict[str, Any]:
         """JSON-able content; the keys keep the order of the fields."""
         return {
-            **{name: getattr(self, name) for name in ("account_id", "severity", "level", "action", "review", "certified")},
+            **{name: getattr(self, name) for name in ("account_id", "severity", "level", "action", "review", "certified", "prob")},
             "rules": [asdict(rule) for rule in self.rules],
             "texts": list(self.texts),
             **{name: getattr(self, name) for name in ("n_posts", "n_recent", "n_violating", "as_of")},
             "decisions": [decision.to_dict() for decision in self.decisions],
             "policy_fingerprint": self.policy_fingerprint,
         }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> AccountDecision:
+        """Read what ``to_dict`` wrote; keys that are no fields are left out.
+
+        :raises DataError: when a field is missing or of the wrong kind.
+        """
+        try:
+            given = {field.name: content[field.name] for field in fields(cls)}
+            given["rules"] = tuple(RuleFired(**rule) for rule in given["rules"])
+            given["texts"] = tuple(given["texts"])
+            given["decisions"] = tuple(Decision.from_dict(item) for item in given["decisions"])
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"expected the content of an account decision, but got a malformed one: {error!r}; read what `to_dict` wrote"
+            raise DataError((Problem("account decision", 0, "content", message),)) from error
+        return cls(**given)
 
     def explain(self, policy: Policy) -> Explanation:
         """Say in a few sentences what counted, which rules fired, what follows, and who must look.
@@ -152,7 +172,7 @@ def decide_account(
     *,
     account_id: str | None = None,
     as_of: datetime.date | None = None,
-    certified_levels: Collection[str] = (),
+    ladder: Ladder | None = None,
 ) -> AccountDecision:
     """Decide about one account.
 
@@ -160,8 +180,9 @@ def decide_account(
     period, by the numbers of ``policy.accounts``. A post without a readable date counts as recent. Nothing is raised where nothing violates.
 
     :param as_of: the day of the decision, from which days are counted back; None for the day of the newest post.
-    :param certified_levels: ids of the levels for which a promise was certified on whole accounts.
+    :param ladder: thresholds of ``AccountDecision.prob``, certified on whole accounts; None where there is none.
     :raises PolicyError: when the policy has no account rules.
+    :raises CalibrationError: when the ladder belongs to another policy.
     """
     rules = account_rules(policy)
     as_of = max((post.day for post in posts if post.day is not None), default=None) if as_of is None else as_of
@@ -169,8 +190,10 @@ def decide_account(
     raising, lowering = _raising(facts, rules), _lowering(facts, rules)
     severity = _severity(facts, rules, n_raising=len(raising), lowered=bool(lowering), max_severity=policy.max_severity)
     level = policy.levels[severity]
-    certified = severity > 0 and level.id in certified_levels
     leading = facts.leading(rules)
+    question = policy.questions[policy.severity_column(1)]
+    prob = max((text.decision.probs.get(question, 0.0) for text in leading if text.severity > 0), default=0.0)
+    certified = ladder is not None and _is_certified(severity, prob, ladder, policy)
     reviewing = _reviewing(facts, leading, certified=certified)
     return AccountDecision(
         account_id=account_id,
@@ -179,6 +202,7 @@ def decide_account(
         action=level.action,
         review=bool(reviewing),
         certified=certified,
+        prob=prob,
         rules=(*raising, *lowering, *reviewing),
         texts=tuple(text.id for text in leading) if facts.gravest else (),
         n_posts=len(posts),
@@ -188,6 +212,15 @@ def decide_account(
         decisions=tuple(text.decision for text in (*_given(bio), *posts)),
         policy_fingerprint=policy.fingerprint,
     )
+
+
+def _is_certified(severity: int, prob: float, ladder: Ladder, policy: Policy) -> bool:
+    """Whether the decided level itself is certified on accounts like this one."""
+    check_policy(ladder.policy_fingerprint, policy, "account ladder")
+    if not severity:
+        return False
+    level = ladder.levels[severity - 1]
+    return level.certified and level.threshold is not None and prob >= level.threshold
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from classifier.decisions.ladder import Promise
+from classifier.errors import DataError, Problem
 from classifier.policy import Policy
 
 MAX_SPANS_SHOWN = 3
@@ -87,6 +88,23 @@ class Decision:
             "ladder_fingerprint": self.ladder_fingerprint,
             "error": self.error,
         }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Decision:
+        """Read what ``to_dict`` wrote, for instance out of a service's answer; keys that are no fields are left out.
+
+        :raises DataError: when a field is missing or of the wrong kind.
+        """
+        try:
+            given = {field.name: content[field.name] for field in fields(cls)}
+            given["categories"] = tuple(CategoryScore(**item) for item in given["categories"])
+            given["evidence"] = tuple(Span(**item) for item in given["evidence"])
+            given["promise"] = None if given["promise"] is None else Promise(**given["promise"])
+            given["probs"] = dict(given["probs"])
+        except (KeyError, TypeError, ValueError) as error:
+            message = f"expected the content of a decision, but got a malformed one: {error!r}; read what `to_dict` wrote"
+            raise DataError((Problem("decision", 0, "content", message),)) from error
+        return cls(**given)
 
     def explain(self, policy: Policy) -> Explanation:
         """Say in a few sentences what was found, where, what follows, and how sure it is.

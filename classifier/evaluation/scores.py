@@ -8,7 +8,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,12 @@ class Scores:
             raise ScoresError(f"Expected float32 logits and int32 windows, but got {self.logits.dtype} and {self.n_windows.dtype}; {_AGAIN}.")
         if not np.isfinite(self.logits).all():
             raise ScoresError(f"Expected finite logits, but got NaN or infinite ones; look at the model and {_AGAIN}.")
+
+    def select(self, rows: npt.ArrayLike) -> Scores:
+        """The scores of some of the texts; ``rows`` is a bool for each text or a list of positions."""
+        chosen = np.asarray(rows)
+        positions = np.flatnonzero(chosen) if chosen.dtype == np.bool_ else chosen
+        return replace(self, examples=tuple(self.examples[i] for i in positions), logits=self.logits[positions], n_windows=self.n_windows[positions])
 
     def targets(self, policy: Policy) -> Targets:
         """Gold answers, int8 0/1, *Shape:* (n_texts, n_questions).

@@ -95,11 +95,10 @@ def recalibrated(
     provenance: Mapping[str, Any],
 ) -> Bundle:
     """The same model with another calibration and other thresholds, as a bundle of its own (``out`` may be the bundle's own folder)."""
-    known = {LAYOUT.policy, LAYOUT.calibration, LAYOUT.thresholds, LAYOUT.settings, LAYOUT.provenance, LAYOUT.card}
     merged = {**bundle.provenance, **provenance}
     return write_bundle(
         out,
-        model_files={name: bundle.folder / name for name in bundle.hashes if name not in known},
+        model_files=_model_files(bundle),
         policy=bundle.policy,
         calibration=calibration,
         category_thresholds=category_thresholds,
@@ -108,6 +107,29 @@ def recalibrated(
         provenance=merged,
         card=model_card(bundle.policy, bundle.settings, ladder, merged),
     )
+
+
+def with_account_ladder(bundle: Bundle, out: Path, ladder: Ladder, facts: Mapping[str, Any]) -> Bundle:
+    """The same bundle with levels certified on whole accounts; another calibration of the texts takes them away again."""
+    provenance = {**bundle.provenance, "accounts": dict(facts)}
+    return write_bundle(
+        out,
+        model_files=_model_files(bundle),
+        policy=bundle.policy,
+        calibration=bundle.calibration,
+        category_thresholds=bundle.category_thresholds,
+        ladder=bundle.ladder,
+        settings=bundle.settings,
+        provenance=provenance,
+        card=(bundle.folder / LAYOUT.card).read_text(encoding="utf-8"),
+        account_ladder=ladder,
+    )
+
+
+def _model_files(bundle: Bundle) -> dict[str, Path]:
+    """The files that are copied as they are: tokenizer, model, and what plain ``transformers`` needs."""
+    written = {LAYOUT.policy, LAYOUT.calibration, LAYOUT.thresholds, LAYOUT.settings, LAYOUT.provenance, LAYOUT.card, LAYOUT.accounts}
+    return {name: bundle.folder / name for name in bundle.hashes if name not in written}
 
 
 def training_provenance(

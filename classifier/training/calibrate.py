@@ -40,15 +40,25 @@ class Calibrated:
 
 
 def calibrate_scores(
-    scores: Scores, policy: Policy, *, seed: int, prevalence: float | tuple[float, float] | None = None, max_miss_rate: float = DEFAULT_MISS_RATE
+    scores: Scores,
+    policy: Policy,
+    *,
+    seed: int,
+    prevalence: float | tuple[float, float] | None = None,
+    max_miss_rate: float = DEFAULT_MISS_RATE,
+    leave_out_accounts: bool = False,
 ) -> Calibrated:
     """Fit and certify on one calibration split.
 
     :param scores: of the calibration split, which nothing else has used.
     :param prevalence: share of violating texts in production or its range; None when production is mixed as the calibration split.
     :param max_miss_rate: share of violating texts that may fall below review and every level.
+    :param leave_out_accounts: use no text that has an ``account_id``, so that those accounts can certify levels of accounts afterwards.
     :raises CalibrationError: when there are too few texts or labels to fit anything.
     """
+    n_given = len(scores.examples)
+    if leave_out_accounts:
+        scores = scores.select([example.account_id is None for example in scores.examples])
     targets = scores.targets(policy)
     clusters = clusters_of(scores.examples)
     first = split_clusters(clusters, share=FIT_SHARE, seed=seed)
@@ -77,6 +87,8 @@ def calibrate_scores(
         note += f"; {n_missing} violating texts carry no severity and count for every level"
     facts = {
         "n_texts": len(scores.examples),
+        "accounts_left_out": leave_out_accounts,
+        "n_texts_left_out": n_given - len(scores.examples),
         "n_clusters": len(set(clusters.tolist())),
         "n_fitted": int(first.sum()),
         "n_certifying": int(rest.sum()),

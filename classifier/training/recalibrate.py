@@ -19,6 +19,7 @@ def calibrate_bundle(
     seed: int,
     prevalence: float | tuple[float, float] | None = None,
     max_miss_rate: float = DEFAULT_MISS_RATE,
+    leave_out_accounts: bool = False,
 ) -> Bundle:
     """Calibrate the bundle in ``folder`` on saved scores and write the result to ``out``.
 
@@ -31,7 +32,9 @@ def calibrate_bundle(
             f"{scores_path}: expected scores of encoder {bundle.encoder_fingerprint}, but got those of {scores.model_fingerprint}; "
             "run `classifier score` with this bundle: calibration is never inherited from another model."
         )
-    result = calibrate_scores(scores, bundle.policy, seed=seed, prevalence=prevalence, max_miss_rate=max_miss_rate)
+    result = calibrate_scores(
+        scores, bundle.policy, seed=seed, prevalence=prevalence, max_miss_rate=max_miss_rate, leave_out_accounts=leave_out_accounts
+    )
     return recalibrated(
         bundle,
         out,
