@@ -18,7 +18,7 @@ from classifier.data import CheckReport, FilesReport, SplitPlan, SplitSizes, Str
 from classifier.errors import DataError
 from classifier.policy import DEFAULT_POLICY, Policy
 
-data_app = typer.Typer(help="Check labelled files, and split them.", no_args_is_help=True)
+data_app = typer.Typer(help="Check labelled files, compare two readers of them, and split them.", no_args_is_help=True)
 
 _Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Labelled files: .jsonl, .jsonl.gz, .csv or .parquet.")]
 _PolicyName = Annotated[str, typer.Option("--policy", help="A shipped policy, or the path of a TOML file.")]
@@ -77,6 +77,29 @@ def split(
         _print_json(dataclasses.asdict(plan))
     else:
         _print_plan(plan)
+
+
+@data_app.command("agreement")
+def agreement(
+    file: Annotated[Path, typer.Argument(help="JSONL of texts that two readers labelled: id, first, second and settled.")],
+    policy: _PolicyName = DEFAULT_POLICY,
+    seed: _Seed = 0,
+    as_json: _Json = False,
+) -> None:
+    """Print how far two readers agree: kappa for each category, quadratic kappa for severity, the confusion.
+
+    Example: classifier data agreement data/second_reading.jsonl
+    """
+    from classifier.data import agreement as agree
+    from classifier.data import read_readings
+
+    with _problems_printed(as_json):
+        loaded = Policy.load(policy)
+        result = agree(read_readings(file, loaded), loaded, seed=seed)
+    if as_json:
+        _print_json(dataclasses.asdict(result))
+    else:
+        print(result.words)
 
 
 @contextmanager
