@@ -17,13 +17,15 @@ HEAVY = {"torch", "transformers", "sklearn", "jieba", "datasets", "pandas", "sci
 FLOORS = [
     {"errors", "files"},
     {"account_rules"},
-    {"policy", "text", "encoder"},
+    {"cascade", "policy", "text", "encoder"},
     {"examples", "decisions"},
-    {"bundle", "records"},
+    {"attacks", "bundle", "records"},
     {"data"},
     {"evaluation"},
+    {"reports"},
     {"inference"},
-    {"scoring", "training"},
+    {"batching"},
+    {"async_inference", "scoring", "training", "serving", "client"},
     {"cli"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

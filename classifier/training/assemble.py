@@ -7,21 +7,30 @@ import json
 import platform
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from classifier.bundle import LAYOUT, Bundle, EncoderSettings, write_bundle
 from classifier.decisions import Calibration, CategoryThresholds, Ladder, LevelThreshold, Temperature
 from classifier.decisions.calibration import QuestionCalibration
 from classifier.decisions.ladder import promises_of
+from classifier.encoder.windows import Windower, model_inputs
+from classifier.examples import Example, token_type_of
 from classifier.files import sha256_of
 from classifier.policy import Policy
+from classifier.text import normalise
 from classifier.training.config import TrainingConfig
-from classifier.training.export import export_onnx, quantise
+from classifier.training.export import export_onnx
+from classifier.training.quantise import quantise
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "scikit-learn", "onnxruntime", "tokenizers", "numpy", "jieba")
+MAX_SAMPLES = 300
+"""Texts on which the spread of the activations is seen before quantising."""
 
 
 def uncalibrated(policy: Policy) -> tuple[Calibration, CategoryThresholds, Ladder]:
@@ -54,10 +63,19 @@ def uncalibrated(policy: Policy) -> tuple[Calibration, CategoryThresholds, Ladde
 
 
 def bundle_from_model(
-    model_folder: Path, out: Path, policy: Policy, config: TrainingConfig, *, provenance: Mapping[str, Any], int8: bool, keep_weights: bool
+    model_folder: Path,
+    out: Path,
+    policy: Policy,
+    config: TrainingConfig,
+    *,
+    provenance: Mapping[str, Any],
+    samples: Sequence[Example],
+    int8: bool,
+    keep_weights: bool,
 ) -> Bundle:
     """Export a trained model and write an uncalibrated bundle.
 
+    :param samples: typical texts, on which int8 sees the spread of the activations; the first ``MAX_SAMPLES`` of them by a shuffle with the seed.
     :param int8: export int8 instead of fp32.
     :param keep_weights: keep ``model.safetensors`` and its configuration too, so that plain ``transformers`` loads the folder.
     """
@@ -67,7 +85,7 @@ def bundle_from_model(
         onnx = Path(name) / "fp32.onnx"
         export_onnx(model_folder, onnx)
         if int8:
-            quantise(onnx, Path(name) / "int8.onnx")
+            quantise(onnx, Path(name) / "int8.onnx", _sample_inputs(samples, model_folder / "tokenizer.json", config))
             onnx = Path(name) / "int8.onnx"
         files = {LAYOUT.onnx: onnx, LAYOUT.tokenizer: model_folder / "tokenizer.json"}
         if keep_weights:
@@ -83,6 +101,15 @@ def bundle_from_model(
             provenance=provenance,
             card=model_card(policy, settings, ladder, provenance),
         )
+
+
+def _sample_inputs(examples: Sequence[Example], tokenizer_path: Path, config: TrainingConfig) -> Iterator[dict[str, npt.NDArray[np.int64]]]:
+    """Model inputs of the windows of some examples."""
+    chosen = [examples[i] for i in np.random.default_rng(config.seed).permutation(len(examples))[:MAX_SAMPLES]]
+    windower = Windower(tokenizer_path, max_tokens=config.max_tokens, overlap_tokens=config.overlap_tokens)
+    texts = [normalise(example.text).text for example in chosen]
+    for window in windower.windows(texts, [token_type_of(example.source, config.source_input) for example in chosen]):
+        yield model_inputs(window)
 
 
 def recalibrated(

@@ -22,6 +22,9 @@ class TrainingConfig:
     the rate falls linearly to 0; a question's positives weigh ``n_negative / n_positive`` in the loss, at most ``max_positive_weight``;
     training stops early after ``patience`` epochs without a better dev average precision; ``seed`` reaches everything random;
     ``bf16`` computes in bfloat16 and keeps fp32 weights (two to four times as fast on processors that have it);
+    ``augment_share`` of the training texts, violating and benign alike, are also seen once more as rewritten by a random evasion technique
+    (substitutes of the ``train`` half, so that the attack suite stays unseen);
+    ``evidence_windows`` trains on the windows of a long text that matter, not on its beginning alone (``training_rows``);
     ``probe_head`` starts pooler and classifier from a whitened linear probe instead of noise (LP-FT, Kumar et al. 2022, arXiv:2202.10054).
     """
 
@@ -36,6 +39,8 @@ class TrainingConfig:
     warmup_share: float = 0.06
     max_positive_weight: float = 3.0
     patience: int = 2
+    augment_share: float = 0.0
+    evidence_windows: bool = True
     probe_head: bool = True
     source_input: str = "token_type"
     bf16: bool = False
@@ -48,6 +53,8 @@ class TrainingConfig:
         for name in ("learning_rate", "head_learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"Expected `{name}` above 0, but got {getattr(self, name)}.")
+        if not 0 <= self.augment_share <= 1:
+            raise ValueError(f"Expected `augment_share` from 0 to 1, but got {self.augment_share}.")
         if not 0 <= self.warmup_share < 1:
             raise ValueError(f"Expected `warmup_share` from 0 to below 1, but got {self.warmup_share}.")
 

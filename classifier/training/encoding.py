@@ -14,21 +14,81 @@ from classifier.examples import Example, n_without_severity, targets_of, token_t
 from classifier.policy import Policy
 from classifier.text import normalise
 
+MAX_BENIGN_WINDOWS = 3
+
 
 def training_rows(
-    examples: Sequence[Example], policy: Policy, tokenizer: PreTrainedTokenizerBase, *, max_tokens: int, source_input: str
+    examples: Sequence[Example],
+    policy: Policy,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    max_tokens: int,
+    source_input: str,
+    overlap_tokens: int = 0,
+    evidence_windows: bool = False,
 ) -> datasets.Dataset:
     """Rows with ``input_ids``, ``attention_mask``, ``token_type_ids`` and ``labels`` (float 0/1, one for each question).
+
+    Without ``evidence_windows`` each text is one row, cut at ``max_tokens``. With it a text that needs several windows gives one row of the window
+    that holds most of its annotated evidence when it is violating (the beginning where it has none), and up to ``MAX_BENIGN_WINDOWS`` rows of its
+    first windows when it is benign: a long text is then never called violating by a window that does not show why.
 
     :raises DataError: when a violating text carries no severity, which training needs.
     """
     missing = n_without_severity(examples)
     if missing:
         raise DataError((Problem("training data", 0, "severity", f"expected a severity on every violating text, but {missing} carry none"),))
-    encoded: dict[str, Any] = dict(tokenizer([normalise(example.text).text for example in examples], truncation=True, max_length=max_tokens))
-    encoded["token_type_ids"] = [
-        [token_type_of(example.source, source_input)] * len(ids) for example, ids in zip(examples, encoded["input_ids"], strict=True)
-    ]
-    encoded["labels"] = targets_of(examples, policy).astype(np.float32).tolist()
-    encoded["length"] = [len(ids) for ids in encoded["input_ids"]]
-    return datasets.Dataset.from_dict(encoded)
+    texts = [normalise(example.text).text for example in examples]
+    encoded: Any = tokenizer(
+        texts,
+        truncation=True,
+        max_length=max_tokens,
+        stride=overlap_tokens if evidence_windows else 0,
+        return_overflowing_tokens=evidence_windows,
+        return_offsets_mapping=evidence_windows,
+    )
+    owners = encoded["overflow_to_sample_mapping"] if evidence_windows else range(len(texts))
+    kept = list(range(len(texts)))
+    if evidence_windows:
+        kept = _kept_windows(examples, texts, owners, encoded["offset_mapping"])
+    targets = targets_of(examples, policy).astype(np.float32)
+    ids = [encoded["input_ids"][i] for i in kept]
+    rows = {
+        "input_ids": ids,
+        "attention_mask": [encoded["attention_mask"][i] for i in kept],
+        "token_type_ids": [
+            [token_type_of(examples[owners[i]].source, source_input)] * len(window) for i, window in zip(kept, ids, strict=True)
+        ],
+        "labels": [targets[owners[i]].tolist() for i in kept],
+        "length": [len(window) for window in ids],
+    }
+    return datasets.Dataset.from_dict(rows)
+
+
+def _kept_windows(
+    examples: Sequence[Example], texts: Sequence[str], owners: Sequence[int], offsets: Sequence[Sequence[tuple[int, int]]]
+) -> list[int]:
+    """Positions of the windows that are trained on, in the order of the texts."""
+    windows_of: dict[int, list[int]] = {}
+    for window, owner in enumerate(owners):
+        windows_of.setdefault(owner, []).append(window)
+    kept = []
+    for owner, windows in windows_of.items():
+        if not examples[owner].violating:
+            kept += windows[:MAX_BENIGN_WINDOWS]
+            continue
+        marked = _evidence_places(examples[owner], texts[owner])
+        # Of equals the first, so that a text without evidence gives its beginning.
+        kept.append(max(windows, key=lambda window: sum(bool(marked[start:end].any()) for start, end in offsets[window])))
+    return kept
+
+
+def _evidence_places(example: Example, text: str) -> Any:
+    """Which characters of the normalised text belong to evidence, bool *Shape:* (n_chars,)."""
+    marked = np.zeros(len(text), dtype=np.bool_)
+    for evidence in example.evidence:
+        plain = normalise(evidence).text
+        start = text.find(plain) if plain else -1
+        if start >= 0:
+            marked[start : start + len(plain)] = True
+    return marked

@@ -1,4 +1,4 @@
-"""From a trained Hugging Face folder to an ONNX file: fp32, fused, or int8."""
+"""From a trained Hugging Face folder to a fused fp32 ONNX file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import torch
-from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.transformers import optimizer
 from onnxruntime.transformers.fusion_options import FusionOptions
 from transformers import BertForSequenceClassification
@@ -79,17 +78,6 @@ def _forget_origin(model: Any) -> None:
     for item in (*model.graph.node, *model.graph.value_info, *model.graph.initializer, *model.graph.input, *model.graph.output, model.graph, model):
         item.doc_string = ""
         del item.metadata_props[:]
-
-
-def quantise(path: Path, out: Path) -> None:
-    """Write an int8 copy: weights per channel and symmetric, activations at run time."""
-    with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logging.getLogger().setLevel(logging.ERROR)  # the quantiser recommends preprocessing that the fused graph does not need
-        temporary = Path(name) / "int8.onnx"
-        quantize_dynamic(str(path), str(temporary), per_channel=True, weight_type=QuantType.QInt8, extra_options={"MatMulConstBOnly": True})
-        with atomic_path(out) as target:
-            target.write_bytes(temporary.read_bytes())
 
 
 def fp32_difference(model: BertForSequenceClassification, path: Path, *, seed: int = 1) -> float:

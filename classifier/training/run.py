@@ -44,4 +44,4 @@ def train_bundle(
         "dev_average_precision": trained.dev_average_precision,
     }
     provenance = training_provenance(config, policy, {"train": train_paths, "dev": dev_paths}, facts)
-    return bundle_from_model(trained.folder, out, policy, config, provenance=provenance, int8=int8, keep_weights=keep_weights)
+    return bundle_from_model(trained.folder, out, policy, config, provenance=provenance, samples=train, int8=int8, keep_weights=keep_weights)

@@ -28,6 +28,7 @@ from classifier.encoder.base import resolve_base
 from classifier.errors import EncoderError
 from classifier.examples import Example
 from classifier.policy import Policy
+from classifier.training.augment import augmented
 from classifier.training.config import TrainingConfig
 from classifier.training.encoding import training_rows
 from classifier.training.probe import start_from_probe
@@ -66,16 +67,26 @@ def train_model(
     """
     set_seed(config.seed)
     tokenizer, model = load_base(config.base, policy)
+    seen = augmented(train, share=config.augment_share, seed=config.seed)
     rows = {
-        name: training_rows(examples, policy, tokenizer, max_tokens=config.max_tokens, source_input=config.source_input)
-        for name, examples in (("train", train), ("dev", dev))
+        # On dev every text counts once, by its beginning: choosing windows by their evidence would look at the answer.
+        name: training_rows(
+            examples,
+            policy,
+            tokenizer,
+            max_tokens=config.max_tokens,
+            overlap_tokens=config.overlap_tokens,
+            source_input=config.source_input,
+            evidence_windows=config.evidence_windows and name == "train",
+        )
+        for name, examples in (("train", seen), ("dev", dev))
     }
     collate = DataCollatorWithPadding(tokenizer)
     if config.probe_head:
         start_from_probe(model, rows["train"], collate, seed=config.seed)
     trainer = Trainer(
         model=model,
-        args=_arguments(config, run_dir, n_rows=len(train), progress=progress),
+        args=_arguments(config, run_dir, n_rows=len(rows["train"]), progress=progress),
         train_dataset=rows["train"],
         eval_dataset=rows["dev"],
         data_collator=collate,
