@@ -111,6 +111,14 @@ def test_the_rule_of_acting_names_the_lowest_level_in_force():
     assert judged(*by_hand(), ladder(None, 0.8, 0.8)).acted.rule == "the ladder from restrict on"
 
 
+def test_every_question_has_curves_and_the_old_keys_stay(evaluation):
+    content = evaluation.to_dict()
+    assert [item["question"] for item in content["curves"]] == list(POLICY.questions)
+    errors = [item["calibration"]["calibration_error"] for item in content["curves"]]
+    assert errors == pytest.approx([item["calibration_error"]["value"] for item in content["questions"]])
+    assert {"macro_f1", "flagged", "acted", "questions", "levels", "slices", "even_severity", "decided_severity"} <= set(content)
+
+
 def test_a_ladder_that_is_off_acts_on_nothing():
     found = judged(*by_hand(), ladder(None, None, None))
     assert "off" in found.acted.rule

@@ -1,4 +1,4 @@
-"""Evidence by occlusion, with scoring functions whose deciding part is known."""
+"""Evidence by parts scored alone, with scoring functions whose deciding part is known."""
 
 from __future__ import annotations
 
@@ -38,7 +38,26 @@ def test_a_long_text_is_narrowed_to_its_deciding_piece():
     assert part.end - part.start < 40
 
 
-def test_nothing_decides_where_no_part_lowers_the_logit():
+def test_a_word_said_twice_is_found_twice():
+    text = "出U收U找我。今天我们在小区门口看见一只猫。出U收U找我。"
+    parts = deciding_parts(text, lambda texts: np.array(["出U收U" in t for t in texts], dtype=np.float32))
+    assert [text[part.start : part.end] for part in parts] == ["出U收U找我。", "出U收U找我。"]
+
+
+def test_the_scorer_is_asked_twice_at_most_and_reads_little_more_than_the_text():
+    for text in ("今天天气不错,出U收U找我。" * 3, "今天天气不错,我们去爬山。" * 60):
+        asked = []
+
+        def score(texts, asked=asked):
+            asked.append(sum(map(len, texts)))
+            return np.array([len(t) for t in texts], dtype=np.float32)
+
+        deciding_parts(text, score)
+        assert len(asked) <= 2
+        assert sum(asked) <= 3 * len(text)
+
+
+def test_nothing_decides_where_no_part_raises_the_logit():
     assert deciding_parts("今天天气不错,我们去爬山。", lambda texts: np.zeros(len(texts), dtype=np.float32)) == ()
 
 

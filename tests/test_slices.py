@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score, precision_score, recall_score
 from classifier.decisions import CategoryThresholds, Ladder, LevelThreshold
 from classifier.evaluation.bootstrap import plan_resamples
 from classifier.evaluation.outcomes import outcomes_of
-from classifier.evaluation.slices import is_traditional, memberships, slice_results
+from classifier.evaluation.slices import is_traditional, memberships, script_of, slice_results
 from classifier.examples import Example, targets_of
 from classifier.policy import Policy
 
@@ -46,16 +46,20 @@ def named(found, kind, name):
     return next(item for item in found if (item.kind, item.name) == (kind, name))
 
 
-def test_a_text_is_in_the_slices_of_its_source_length_script_and_tags():
-    given = [example(0, True, text="x" * 20, source="bio", tags=("slang", "rare")), example(1, False, text="礦機" * 11, tags=("slang",))]
+def test_a_text_is_in_the_slices_of_its_source_length_script_period_and_tags():
+    given = [
+        example(0, True, text="x" * 20, source="bio", tags=("slang", "rare")),
+        example(1, False, text="礦機" * 11, tags=("slang",), published_at="2024-05-01"),
+    ]
     found = {(item.kind, item.name): item.members.tolist() for item in memberships(given)}
     assert found == {
         ("source", "post"): [False, True],
         ("source", "bio"): [True, False],
         ("length", "1-20"): [True, False],
         ("length", "21-60"): [False, True],
-        ("script", "simplified"): [True, False],
         ("script", "traditional"): [False, True],
+        ("script", "mixed with Latin"): [True, False],
+        ("period", "2024"): [False, True],
         ("tag", "slang"): [True, True],
         ("tag", "rare"): [True, False],
     }
@@ -66,6 +70,21 @@ def test_a_text_is_in_the_slices_of_its_source_length_script_and_tags():
 )
 def test_traditional_script_is_known_by_a_share_of_its_characters(text, expected):
     assert is_traditional(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("虚拟货币交易", "simplified"),
+        ("虛擬貨幣交易", "traditional"),
+        ("收U" + "币" * 10, "simplified"),
+        ("虛擬BTC", "mixed with Latin"),
+        ("币" * 8 + "ab", "mixed with Latin"),
+        ("12345", "simplified"),
+    ],
+)
+def test_a_fifth_of_latin_letters_makes_a_script_mixed(text, expected):
+    assert script_of(text) == expected
 
 
 def test_the_numbers_of_a_slice_are_those_of_its_texts_alone():

@@ -8,13 +8,19 @@ from typing import Annotated
 
 import typer
 
+from classifier.cli.report import evaluated, progress, write_html
+
 
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="Folder of the calibrated bundle.")],
     scores: Annotated[Path, typer.Argument(help="Scores of the test split, from `classifier score`.")],
     json_path: Annotated[Path | None, typer.Option("--json", help="Also write the JSON here.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Also write the report here, to read.")] = None,
-    baseline: Annotated[list[Path] | None, typer.Option(help="Training texts: add the TF-IDF baseline and look for leaks.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write the page here, as `classifier report` does.")] = None,
+    baseline: Annotated[
+        list[Path] | None, typer.Option("--baseline", "--train", help="Training texts: add the TF-IDF baseline and look for leaks.")
+    ] = None,
+    background: Annotated[list[Path] | None, typer.Option(help="Ordinary texts without labels, for the page.")] = None,
     seed: Annotated[int, typer.Option(help="Decides every resample.")] = 13,
     resamples: Annotated[int, typer.Option(help="Number of bootstrap resamples.")] = 1000,
 ) -> None:
@@ -22,13 +28,14 @@ def evaluate(
 
     Example: classifier evaluate models/default runs/test.npz --markdown report.md
     """
-    from classifier.errors import require
-
-    require("sklearn", extra="train")
-    from classifier.evaluation.bundle_report import report_bundle
     from classifier.files import write_text_atomic
 
-    report = report_bundle(bundle, scores, train_paths=baseline or (), seed=seed, n_resamples=resamples)
+    if background and html is None:
+        raise ValueError("Expected --html FILE with --background, but got none; ordinary texts are shown on the page only.")
+    with progress() as on_step:
+        report = evaluated(bundle, scores, train=baseline or (), seed=seed, resamples=resamples, on_step=on_step)
+        if html is not None:
+            write_html(html, report, bundle, background or (), on_step)
     content = json.dumps(report.to_dict(), ensure_ascii=False, indent=2)
     if json_path is not None:
         write_text_atomic(json_path, content + "\n")

@@ -1,6 +1,10 @@
-"""Which part of a text decides, by occlusion: leave a part out, and see how far the logit falls.
+"""Which part of a text decides: every part is scored alone, and the parts that carry the answer by themselves are its evidence.
 
-The room knows no encoder: it is given a function that scores texts. At most ``MAX_PARTS`` + pieces of text are scored for one text.
+Scoring all parts alone runs the encoder over little more than the text once. Leaving the parts out in turn (occlusion) runs it over the whole
+text for every part, some ten times as much, and on texts with marked evidence was worse at comprehensiveness, sufficiency and overlap with the
+marks (``classifier.evaluation.faithfulness``): where two parts say the same, leaving out either changes nothing.
+
+The room knows no encoder: it is given a function that scores texts, and calls it at most twice for one text.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 MAX_PARTS = 24
-"""Most parts that a piece is cut into, and so the most texts that the encoder runs over for it."""
+"""Most parts that a piece is cut into."""
 MAX_PIECE_CHARS = 240
 """A longer text is first narrowed to the piece of about this length with the highest logit."""
 MAX_SPANS = 3
@@ -28,7 +32,7 @@ ScoreTexts = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Part:
-    """Characters ``start`` to ``end`` of the normalised text and by how many logits leaving them out lowers the question."""
+    """Characters ``start`` to ``end`` of the normalised text and by how many logits they alone raise the question above the empty text."""
 
     start: int
     end: int
@@ -36,23 +40,22 @@ class Part:
 
 
 def deciding_parts(text: str, score: ScoreTexts) -> tuple[Part, ...]:
-    """The parts that carry the answer, best first, at most ``MAX_SPANS``; empty where leaving nothing out lowers it.
+    """The parts that carry the answer, best first, at most ``MAX_SPANS``; empty where no part alone raises it above the empty text.
+
+    A part counts when it raises the logit at least 0.4 times as far as the best one; neighbours that count become one, their weights added.
 
     :param text: normalised, not empty.
-    :param score: scores texts on the question to explain.
+    :param score: scores texts on the question to explain, the empty text among them.
     """
     start, end = _best_piece(text, score)
     piece = text[start:end]
     cuts = parts_of(piece)
-    if len(cuts) == 1:
-        return (Part(start, end, float(score([piece])[0])),)
-    without = [piece[:a] + piece[b:] for a, b in cuts]
-    logits = score([piece, *without]).astype(np.float64)
-    drops = logits[0] - logits[1:]
-    best = drops.max()
+    logits = score(["", *(piece[a:b] for a, b in cuts)]).astype(np.float64)
+    rises = logits[1:] - logits[0]
+    best = rises.max()
     if not best > 0:
         return ()
-    kept = [Part(start + a, start + b, float(drop)) for (a, b), drop in zip(cuts, drops, strict=True) if drop >= _SHARE_OF_BEST * best]
+    kept = [Part(start + a, start + b, float(rise)) for (a, b), rise in zip(cuts, rises, strict=True) if rise >= _SHARE_OF_BEST * best]
     return tuple(sorted(_joined(kept), key=lambda part: -part.weight)[:MAX_SPANS])
 
 

@@ -13,6 +13,7 @@ from classifier.decisions.ladder import Ladder
 from classifier.errors import CalibrationError
 from classifier.evaluation import metrics
 from classifier.evaluation.bootstrap import Estimate, Resamples, estimate, estimates, f1_estimates, plan_resamples, share_estimates
+from classifier.evaluation.curves import curves_of
 from classifier.evaluation.metrics import Floats, Weights
 from classifier.evaluation.outcomes import EVEN, Outcomes, outcomes_of
 from classifier.evaluation.results import Evaluation, LevelResult, QuestionResult, SeverityResult, ViolationResult
@@ -69,6 +70,7 @@ def evaluate(
         questions=_questions(outcomes, policy, ladder, category_thresholds, resamples),
         levels=_levels(outcomes, ladder, resamples),
         slices=slice_results(outcomes, examples, resamples),
+        curves=tuple(curves_of(question, outcomes.probs[:, j], outcomes.gold[:, j], resamples) for j, question in enumerate(policy.questions)),
     )
 
 

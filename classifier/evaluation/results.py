@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from classifier.evaluation.bootstrap import CONFIDENCE_LEVEL, Estimate
+from classifier.evaluation.curves import Curves
 from classifier.evaluation.slices import SliceResult
 from classifier.evaluation.tables import markdown_table, shown
 
@@ -74,7 +75,7 @@ class Evaluation:
 
     ``macro_f1`` and ``micro_f1`` are over the categories at their thresholds. ``flagged`` and ``acted`` answer *any violation* by a prob of
     0.5 and by the ladder; ``even_severity`` and ``decided_severity`` answer severity by the number of severity questions with a prob of
-    at least 0.5 and by the ladder. ``reviewed`` is the share of all texts that a person must look at.
+    at least 0.5 and by the ladder. ``curves`` has one entry for each question. ``reviewed`` is the share of all texts that a person must look at.
     """
 
     n: int
@@ -95,6 +96,7 @@ class Evaluation:
     questions: tuple[QuestionResult, ...]
     levels: tuple[LevelResult, ...]
     slices: tuple[SliceResult, ...]
+    curves: tuple[Curves, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able content; what the texts could not define is None."""
@@ -108,6 +110,7 @@ class Evaluation:
             "### Headline\n\n" + _headline(self),
             "### Any violation\n\n" + _violations(self),
             "### Questions\n\n" + _questions(self),
+            "### Calibration\n\n" + _calibration(self),
             "### Levels\n\n" + _levels(self),
             *(f"### Severity by {result.rule}\n\n" + _confusion(result) for result in (self.even_severity, self.decided_severity)),
             "### Slices\n\n" + _slices(self),
@@ -153,6 +156,19 @@ def _questions(result: Evaluation) -> str:
         numbers = (r.precision, r.recall, r.f1, r.average_precision, r.brier, r.calibration_error, r.log_loss)
         rows.append((r.question, r.support, f"{r.threshold:.4g}" + ("" if r.in_force else " (level off)"), *map(shown, numbers)))
     return markdown_table(headers, rows)
+
+
+def _calibration(result: Evaluation) -> str:
+    parts_shown = ("reliability", "resolution", "uncertainty", "within bins")
+    headers = ("question", "ECE (equal mass)", "of perfect probs, by chance", "beyond chance", *parts_shown)
+    rows = []
+    for r in result.curves:
+        found, parts = r.calibration, r.calibration.brier
+        within = parts.within_bin_variance - parts.within_bin_covariance
+        numbers = (parts.reliability, parts.resolution, parts.uncertainty, within)
+        chance = ("yes" if found.beyond_chance else "no", *(f"{number:.4f}" for number in numbers))
+        rows.append((r.question, f"{found.calibration_error:.3f}", shown(found.if_perfect), *chance))
+    return markdown_table(headers, rows) + "\n\nBrier = reliability - resolution + uncertainty + within bins."
 
 
 def _levels(result: Evaluation) -> str:

@@ -1,4 +1,4 @@
-"""Slices: the same few numbers for each source, tag, length and script, and a mark where a slice is worse than all other texts."""
+"""Slices: the same few numbers for each source, length, script, period and tag, and a mark where a slice is worse than all other texts."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ MIN_CLUSTERS = 10
 """A slice of fewer clusters gets no mark: its spread cannot be told."""
 MIN_TRADITIONAL_SHARE = 0.05
 """A text is of traditional script when at least this share of its Han characters has another simplified form."""
+MIN_LATIN_SHARE = 0.2
+"""A text mixes scripts when at least this share of its Han characters and Latin letters are Latin letters."""
+SCRIPTS = ("simplified", "traditional", "mixed with Latin")
 
 
 @dataclass(frozen=True)
@@ -80,14 +83,31 @@ def slice_results(outcomes: Outcomes, examples: Sequence[Example], resamples: Re
 
 
 def memberships(examples: Sequence[Example]) -> Iterator[Membership]:
-    """The slices that have a text: sources, lengths, scripts, then tags from the most frequent one."""
+    """The slices that have a text: sources, lengths, scripts, years of publication, then tags from the most frequent one.
+
+    A text without a date is in no period.
+    """
     yield from _grouped("source", [example.source for example in examples], SOURCES)
     yield from _grouped("length", [length_bucket(len(example.text)) for example in examples], LENGTH_BUCKET_NAMES)
-    scripts = ("simplified", "traditional")
-    yield from _grouped("script", [scripts[is_traditional(example.text)] for example in examples], scripts)
+    yield from _grouped("script", [script_of(example.text) for example in examples], SCRIPTS)
+    years = [(example.published_at or "")[:4] for example in examples]
+    yield from _grouped("period", years, sorted({*years} - {""}))
     counted = Counter(tag for example in examples for tag in set(example.tags))
     for tag in sorted(counted, key=lambda tag: (-counted[tag], tag)):
         yield Membership("tag", tag, np.array([tag in example.tags for example in examples], dtype=np.bool_))
+
+
+def script_of(text: str) -> str:
+    """The script of a text; Latin letters count before the form of the Han characters.
+
+    >>> script_of("专业矿机托管"), script_of("專業礦機託管"), script_of("专业BTC矿机")
+    ('simplified', 'traditional', 'mixed with Latin')
+    """
+    n_latin = sum(character.isascii() and character.isalpha() for character in text)
+    n_han = sum("\u4e00" <= character <= "\u9fff" for character in text)
+    if n_latin and n_latin >= MIN_LATIN_SHARE * (n_latin + n_han):
+        return SCRIPTS[2]
+    return SCRIPTS[is_traditional(text)]
 
 
 def is_traditional(text: str) -> bool:
