@@ -273,6 +273,7 @@ def main() -> None:
     if "--bare" in sys.argv:
         print(json.dumps(bare()))
         return
+    busy = os.getloadavg()[0]
     with service() as (port, pid):
         rows = asyncio.run(measure(port, pid, overload="--short" not in sys.argv))
     lines = ["| measure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows)]
@@ -280,7 +281,8 @@ def main() -> None:
     cores = len(os.sched_getaffinity(0))
     text = (
         "# Load on the HTTP service\n\nWritten by `scripts/load`: the default bundle, one process with default settings, the load generator on the "
-        f"same {cores} cores ({platform.machine()}, Python {platform.python_version()}). Latency counts from when a request was due.\n\n"
+        f"same {cores} cores ({platform.machine()}, Python {platform.python_version()}). Latency counts from when a request was due. "
+        f"Load average of the machine before and after: {busy:.1f}, {os.getloadavg()[0]:.1f}; alone on the machine it is near 0 before.\n\n"
     )
     if "--short" not in sys.argv:
         (ROOT / "docs/benchmarks/serving.md").write_text(text + "\n".join(lines) + "\n", encoding="utf-8")

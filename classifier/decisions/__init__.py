@@ -6,7 +6,7 @@ Only what inference needs is named here, and it needs NumPy alone. Fitting lives
 
 from classifier.decisions.calibration import Beta, Calibration, Calibrator, Isotonic, Platt, Temperature, VennAbers, calibrator_from_dict
 from classifier.decisions.categories import CategoryThresholds
-from classifier.decisions.decide import decisions_of, failed_decision
+from classifier.decisions.decide import decisions_of, failed_decision, passed_decision
 from classifier.decisions.decision import CategoryScore, Decision, Explanation, Span
 from classifier.decisions.ladder import Ladder, LevelDecisions, LevelThreshold, Promise, decide_levels
 
@@ -31,4 +31,5 @@ __all__ = [
     "decide_levels",
     "decisions_of",
     "failed_decision",
+    "passed_decision",
 ]

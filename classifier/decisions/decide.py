@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -77,6 +78,18 @@ def failed_decision(
     error: str, ladder: Ladder, policy: Policy, *, source: str, model_fingerprint: str, id: str | None = None, text: str | None = None
 ) -> Decision:
     """The decision about a text that could not be classified: nothing is done, and a person must look."""
+    undecided = _nothing_done(ladder, policy, source=source, model_fingerprint=model_fingerprint, id=id, text=text)
+    return replace(undecided, review=True, error=error)
+
+
+def passed_decision(
+    ladder: Ladder, policy: Policy, *, source: str, model_fingerprint: str, id: str | None = None, text: str | None = None
+) -> Decision:
+    """The decision about a text that the first stage of a cascade let pass: nothing is done, and nobody looks."""
+    return replace(_nothing_done(ladder, policy, source=source, model_fingerprint=model_fingerprint, id=id, text=text), stage="first")
+
+
+def _nothing_done(ladder: Ladder, policy: Policy, *, source: str, model_fingerprint: str, id: str | None, text: str | None) -> Decision:
     return Decision(
         id=id,
         text_sha256=None if text is None else text_sha256(text),
@@ -85,7 +98,7 @@ def failed_decision(
         severity=0,
         level=policy.levels[0].id,
         action=policy.levels[0].action,
-        review=True,
+        review=False,
         certified=False,
         promise=None,
         probs={},
@@ -94,7 +107,6 @@ def failed_decision(
         model_fingerprint=model_fingerprint,
         policy_fingerprint=policy.fingerprint,
         ladder_fingerprint=ladder.fingerprint,
-        error=error,
     )
 
 

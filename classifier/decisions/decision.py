@@ -46,7 +46,8 @@ class Decision:
     ``categories`` are those at or above their threshold, highest prob first; when something is done and none reaches its threshold, the
     best one. ``promise`` is the certified promise of the level acted on, ``certified`` says whether there is one; where nothing is
     done, nothing is promised. ``review`` says that a person must look. ``probs`` holds every question. A text that could not be
-    classified carries ``error``, no probs, severity 0, and goes to a person.
+    classified carries ``error``, no probs, severity 0, and goes to a person. ``stage`` says how far it went: ``full``, or ``first`` when the
+    first stage of a cascade let it pass and the encoder never saw it; then there are no probs and no windows.
     """
 
     id: str | None
@@ -66,6 +67,7 @@ class Decision:
     policy_fingerprint: str
     ladder_fingerprint: str
     error: str | None = None
+    stage: str = "full"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able content; the keys keep the order of the fields."""
@@ -87,6 +89,7 @@ class Decision:
             "policy_fingerprint": self.policy_fingerprint,
             "ladder_fingerprint": self.ladder_fingerprint,
             "error": self.error,
+            "stage": self.stage,
         }
 
     @classmethod
@@ -96,7 +99,8 @@ class Decision:
         :raises DataError: when a field is missing or of the wrong kind.
         """
         try:
-            given = {field.name: content[field.name] for field in fields(cls)}
+            given = {field.name: content[field.name] for field in fields(cls) if field.name != "stage"}
+            given["stage"] = str(content.get("stage", "full"))  # decisions made before there was a first stage do not name one
             given["categories"] = tuple(CategoryScore(**item) for item in given["categories"])
             given["evidence"] = tuple(Span(**item) for item in given["evidence"])
             given["promise"] = None if given["promise"] is None else Promise(**given["promise"])
@@ -123,6 +127,8 @@ _NOTHING = Explanation("", "")
 
 
 def _found(decision: Decision, policy: Policy) -> Explanation:
+    if decision.stage == "first":
+        return Explanation("初筛放行:未见条款所列行为的迹象。", "Passed by the first stage: no sign of the policy's acts.")
     if not decision.categories:
         return Explanation("未发现条款所列行为。", "None of the policy's acts was found.")
     by_id = {category.id: category for category in policy.categories}

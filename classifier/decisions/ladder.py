@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -93,7 +94,7 @@ class Ladder:
         if in_force != sorted(in_force):
             raise CalibrationError(f"Expected thresholds that never fall with severity, but got {in_force}; acted-on sets would not nest.")
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """First 16 hex digits of the SHA-256 of the content."""
         content = json.dumps(self.to_dict(), ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,63 @@
+"""What a service is started with: one frozen object, checked on construction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+MAX_ITEMS = 256
+"""Texts of one request, and posts of one account."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds that keep a service alive. Characters are those of texts, each text counted with a little overhead (``batcher.cost_of``).
+
+    ``max_queue_chars`` may wait; what comes on top is refused. ``max_batch_chars`` and ``max_batch_texts`` bound one batch. A batch that is not full
+    waits at most ``batch_wait_s`` for company, and only while every core has a text to work on.
+    """
+
+    max_body_bytes: int = 1 << 20
+    body_timeout_s: float = 10.0
+    request_timeout_s: float = 30.0
+    max_queue_chars: int = 32_000
+    max_batch_chars: int = 4_096
+    max_batch_texts: int = 32
+    batch_wait_s: float = 0.005
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value, least = getattr(self, item.name), 0 if item.name == "batch_wait_s" else 1e-3
+            if value < least:
+                raise ValueError(f"Expected {item.name} of at least {least:g}, but got {value!r}.")
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """All of a service.
+
+    ``key_path`` names the file of key hashes; without it ``no_auth`` must be said. ``records`` is the path of a JSONL file or the URL of a database,
+    None to keep no records. ``n_threads`` are those of the encoder, ``n_workers`` the batches that may be under way at once: with two, one batch is
+    normalised while the other is in the encoder. ``drain_s`` is how long a stopping service still answers (``/readyz`` with 503) before it closes.
+    """
+
+    bundle: Path
+    host: str = "127.0.0.1"
+    port: int = 8000
+    key_path: Path | None = None
+    no_auth: bool = False
+    records: str | None = None
+    record_texts: bool = False
+    log_texts: bool = False
+    n_threads: int | None = None
+    n_workers: int = 2
+    drain_s: float = 0.0
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if (self.key_path is None) is not self.no_auth:
+            raise ValueError("Expected either a file of keys (--keys) or --no-auth; make a key with: classifier serve-key --name me")
+        if self.record_texts and self.records is None:
+            raise ValueError("Expected --records with --record-texts, but got none; say where the records go.")
+        if self.n_workers < 1 or self.drain_s < 0:
+            raise ValueError(f"Expected n_workers of at least 1 and drain_s of at least 0, but got {self.n_workers} and {self.drain_s}.")
