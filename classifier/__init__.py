@@ -7,6 +7,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
+from classifier.async_inference import AsyncClassifier
 from classifier.bundle import Bundle, load_bundle
 from classifier.decisions import CategoryScore, Decision, Explanation, Span
 from classifier.decisions.accounts import AccountDecision, Post
@@ -32,6 +33,7 @@ except PackageNotFoundError:  # run from a checkout that is not installed
 
 __all__ = [
     "AccountDecision",
+    "AsyncClassifier",
     "Bundle",
     "BundleError",
     "CalibrationError",

@@ -24,8 +24,8 @@ FORMAT_VERSION = 1
 class Layout:
     """Names of the files of a bundle. ``required`` must be there; model files may be one or both of the two.
 
-    ``accounts`` is there when levels of whole accounts were certified. ``void`` is not part of the bundle: put beside it, it says that the
-    promises no longer hold.
+    ``accounts`` is there when levels of whole accounts were certified, ``cascade`` when there is a first stage. ``void`` is not part of the
+    bundle: put beside it, it says that the promises no longer hold.
     """
 
     manifest: str = "manifest.json"
@@ -39,6 +39,7 @@ class Layout:
     onnx: str = "model.onnx"
     weights: str = "model.safetensors"
     accounts: str = "accounts.json"
+    cascade: str = "cascade.npz"
     void: str = "void.json"
 
     @property

@@ -11,11 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.bundle import LAYOUT, Bundle, load_bundle
-from classifier.decisions import Decision, Span, decisions_of, failed_decision
+from classifier.cascade import FirstStage, read_first_stage
+from classifier.decisions import Decision, Span, decisions_of, failed_decision, passed_decision
 from classifier.decisions.accounts import AccountDecision, DecidedText, Post, account_rules, decide_account, speaks_of_evasion
 from classifier.decisions.evidence import deciding_parts
+from classifier.encoder.cache import DEFAULT_CACHE_SIZE, CacheCounts, EncodingCache
 from classifier.encoder.runtime import Encoded, OnnxEncoder
-from classifier.errors import TextError
+from classifier.errors import BundleError, TextError
 from classifier.examples import MAX_TEXT_CHARS, SOURCES, token_type_of
 from classifier.policy import Policy
 from classifier.text import NormalisedText, normalise
@@ -38,9 +40,13 @@ class Classifier:
     A process that forks or a pickle must load its own: the session of the encoder does not travel.
     """
 
-    def __init__(self, bundle: Bundle, *, n_threads: int | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, *, n_threads: int | None = None, cache_size: int = DEFAULT_CACHE_SIZE, first_stage: FirstStage | None = None
+    ) -> None:
         settings = bundle.settings
         self.bundle = bundle
+        self._first_stage = first_stage
+        self._cache = EncodingCache(cache_size)
         self._encoder = OnnxEncoder(
             bundle.folder / LAYOUT.onnx,
             bundle.folder / LAYOUT.tokenizer,
@@ -51,14 +57,17 @@ class Classifier:
         )
 
     @classmethod
-    def load(cls, folder: str | Path, *, n_threads: int | None = None) -> Classifier:
+    def load(cls, folder: str | Path, *, n_threads: int | None = None, cache_size: int = DEFAULT_CACHE_SIZE, cascade: bool = False) -> Classifier:
         """Load a bundle; every file is verified.
 
         :param folder: of the bundle.
         :param n_threads: threads of the encoder; None for all cores of this process.
-        :raises BundleError: when the folder is no bundle, or a file is missing or altered.
+        :param cache_size: texts whose logits are remembered, so that copies are not encoded again (no decision changes); 0 for none.
+        :param cascade: let the bundle's first stage pass what is plainly benign, so that the encoder sees the rest only (all texts of accounts).
+        :raises BundleError: when the folder is no bundle, or a file is missing or altered; or when a cascade is asked for and there is none.
         """
-        return cls(load_bundle(folder), n_threads=n_threads)
+        bundle = load_bundle(folder)
+        return cls(bundle, n_threads=n_threads, cache_size=cache_size, first_stage=_first_stage_of(bundle) if cascade else None)
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("A Classifier holds a live encoder session and cannot be pickled; pass the bundle's folder and load it in the other process.")
@@ -68,11 +77,16 @@ class Classifier:
         """The policy that the bundle was trained for."""
         return self.bundle.policy
 
+    @property
+    def cache_counts(self) -> CacheCounts:
+        """How many texts were answered from memory, and how many were encoded."""
+        return self._cache.counts
+
     def classify(self, text: str, *, source: str = "post", evidence: bool = True) -> Decision:
         """Decide about one text.
 
         :param source: ``"post"`` or ``"bio"``.
-        :param evidence: find the deciding spans when a level is reached or a person must look (some 25 short runs of the encoder).
+        :param evidence: find the deciding spans when a level is reached or a person must look (all parts are scored alone, about 1.5 times the text).
         :raises TextError: when the text is empty, longer than 20,000 characters or no text, or the source is unknown.
         """
         decision = self.classify_many([text], source=source, evidence=evidence)[0]
@@ -94,8 +108,14 @@ class Classifier:
         given_ids: Sequence[str | None] = [None] * len(texts) if ids is None else ids
         if len(given_ids) != len(texts):
             raise ValueError(f"Expected one id for each of {len(texts)} texts, but got {len(given_ids)}.")
+        return self._decide(texts, sources, given_ids, evidence=evidence, first_stage=self._first_stage)
+
+    def _decide(
+        self, texts: Sequence[str], sources: Sequence[str], ids: Sequence[str | None], *, evidence: bool, first_stage: FirstStage | None
+    ) -> list[Decision]:
         prepared = [self._prepare(text, kind) for text, kind in zip(texts, sources, strict=True)]
-        good = [i for i, item in enumerate(prepared) if item.error is None]
+        passed = _passed(prepared, first_stage)
+        good = [i for i, item in enumerate(prepared) if item.error is None and i not in passed]
         encoded = self._encode([prepared[i] for i in good])
         decided = decisions_of(
             self.bundle.calibration.apply(encoded.logits),
@@ -103,17 +123,17 @@ class Classifier:
             self.policy,
             self.bundle.category_thresholds,
             sources=[sources[i] for i in good],
-            ids=[given_ids[i] for i in good],
+            ids=[ids[i] for i in good],
             texts=[texts[i] for i in good],
             n_windows=encoded.n_windows.tolist(),
             model_fingerprint=self.bundle.model_fingerprint,
         )
+        by_row = dict(zip(good, decided, strict=True)) | {i: self._passed_decision(texts[i], sources[i], ids[i]) for i in passed}
         if self.bundle.void is not None:
-            decided = tuple(replace(decision, review=True, certified=False, promise=None) for decision in decided)
-        by_row = dict(zip(good, decided, strict=True))
+            by_row = {i: replace(decision, review=True, certified=False, promise=None) for i, decision in by_row.items()}
         if evidence:
             by_row = {i: self._with_evidence(decision, texts[i], prepared[i]) for i, decision in by_row.items()}
-        return [by_row[i] if i in by_row else self._failed(prepared[i], texts[i], sources[i], given_ids[i]) for i in range(len(texts))]
+        return [by_row[i] if i in by_row else self._failed(prepared[i], texts[i], sources[i], ids[i]) for i in range(len(texts))]
 
     def classify_account(
         self, bio: str | None, posts: Sequence[Post], *, account_id: str | None = None, as_of: datetime.date | None = None
@@ -128,14 +148,16 @@ class Classifier:
         """
         rules = account_rules(self.policy)
         post_ids = [f"post-{number}" if post.id is None else post.id for number, post in enumerate(posts, 1)]
-        decisions = self.classify_many([post.text for post in posts], source="post", ids=post_ids)
+        # What the first stage may lose was bounded for texts, not for accounts: here the encoder sees them all.
+        decisions = self._decide([post.text for post in posts], ["post"] * len(posts), post_ids, evidence=False, first_stage=None)
         decided = [
             DecidedText(post_id, decision, post.published_at, isinstance(post.text, str) and speaks_of_evasion(post.text, rules))
             for post, post_id, decision in zip(posts, post_ids, decisions, strict=True)
         ]
         decided_bio = None
         if bio is not None and bio.strip():
-            decided_bio = DecidedText("bio", self.classify_many([bio], source="bio", ids=["bio"])[0], evading=speaks_of_evasion(bio, rules))
+            decision = self._decide([bio], ["bio"], ["bio"], evidence=False, first_stage=None)[0]
+            decided_bio = DecidedText("bio", decision, evading=speaks_of_evasion(bio, rules))
         # A void ends the promises about accounts, too.
         ladder = None if self.bundle.void is not None else self.bundle.account_ladder
         return decide_account(self.policy, decided_bio, decided, account_id=account_id, as_of=as_of, ladder=ladder)
@@ -176,7 +198,7 @@ class Classifier:
         if not prepared:
             return Encoded(np.empty((0, len(self.policy.questions)), dtype=np.float32), np.empty(0, dtype=np.int32))
         texts = [item.normalised.text for item in prepared if item.normalised is not None]
-        return self._encoder.encode(texts, [item.token_type for item in prepared])
+        return self._cache.encode(texts, [item.token_type for item in prepared], self._encoder.encode)
 
     def _with_evidence(self, decision: Decision, text: str, prepared: _Prepared) -> Decision:
         normalised = prepared.normalised
@@ -186,13 +208,17 @@ class Classifier:
 
         def score(texts: Sequence[str]) -> Floats:
             # An emptied text still has its special tokens, so it needs no case of its own.
-            return self._encoder.encode(texts, [prepared.token_type] * len(texts)).logits[:, column]
+            return self._cache.encode(texts, [prepared.token_type] * len(texts), self._encoder.encode).logits[:, column]
 
         spans = []
         for part in deciding_parts(normalised.text, score):
             start, end = normalised.original_span(part.start, part.end)
             spans.append(Span(start, end, text[start:end], part.weight))
         return replace(decision, evidence=tuple(spans))
+
+    def _passed_decision(self, text: str, source: str, given_id: str | None) -> Decision:
+        bundle = self.bundle
+        return passed_decision(bundle.ladder, self.policy, source=source, model_fingerprint=bundle.model_fingerprint, id=given_id, text=text)
 
     def _failed(self, prepared: _Prepared, text: object, source: str, given_id: str | None) -> Decision:
         return failed_decision(
@@ -204,6 +230,28 @@ class Classifier:
             id=given_id,
             text=text if isinstance(text, str) else None,
         )
+
+
+def _first_stage_of(bundle: Bundle) -> FirstStage:
+    """The first stage of a bundle, refused where its promise was made for another model or other thresholds."""
+    path = bundle.folder / LAYOUT.cascade
+    if LAYOUT.cascade not in bundle.hashes:
+        raise BundleError(f"{bundle.folder}: expected a bundle with a first stage, but it has none; make one with `classifier cascade`.")
+    stage = read_first_stage(path)
+    made_for = stage.certificate.model_fingerprint, stage.certificate.ladder_fingerprint
+    expected = bundle.model_fingerprint, bundle.ladder.fingerprint
+    if made_for != expected:
+        raise BundleError(f"{path}: expected a first stage certified for model and ladder {expected}, but got one for {made_for}; make it again.")
+    return stage
+
+
+def _passed(prepared: Sequence[_Prepared], first_stage: FirstStage | None) -> set[int]:
+    """Rows of the texts that the first stage lets pass."""
+    if first_stage is None:
+        return set()
+    texts = {i: item.normalised.text for i, item in enumerate(prepared) if item.normalised is not None}
+    goes_on = first_stage.goes_on(list(texts.values()))
+    return {i for i, needed in zip(texts, goes_on.tolist(), strict=True) if not needed}
 
 
 def _checked_list(texts: Sequence[str]) -> list[str]:

@@ -27,6 +27,7 @@ _STREWN_HAN = re.compile(rf"(?<!{_HAN}){_HAN}(?P<mark>[{_MARKS}]){_HAN}(?:(?P=ma
 _STREWN_LETTERS = re.compile(rf"(?<!{_ALNUM}){_LETTER}(?P<mark>[{_MARKS}]){_LETTER}(?:(?P=mark){_LETTER})+(?!{_ALNUM})")
 _STARRED_HAN = re.compile(rf"(?<={_HAN})[*丨ˇ¨]+(?={_HAN})")
 _ANY_MARK = re.compile(rf"[{_MARKS}]")
+_TIDY = re.compile(r"(?:\S++(?:[ \n]\S++)*+)?+\Z")
 
 
 @dataclass(frozen=True)
@@ -67,18 +68,42 @@ def normalise(text: str) -> NormalisedText:
     return _collapse_spaces(_join_strewn(_simplify(mapped)))
 
 
+class _PlainCharacters(dict[int, str]):
+    """Code points to what they are replaced with, filled as they are met; ``uneven`` holds those that do not become exactly one character."""
+
+    def __init__(self) -> None:
+        self.uneven: set[str] = set()
+
+    def __missing__(self, code: int) -> str:
+        plain = _plain_character(chr(code))
+        if len(plain) != 1:
+            self.uneven.add(chr(code))
+        self[code] = plain
+        return plain
+
+
+_MAX_PLAIN_CHARACTERS = 65_536
+_newest_table = [_PlainCharacters()]
+
+
 def _map_characters(text: str) -> NormalisedText:
+    table = _newest_table[0]
+    if len(table) > _MAX_PLAIN_CHARACTERS:  # more than texts need: a fresh one, while other threads may still use the old one to the end
+        table = _newest_table[0] = _PlainCharacters()
+    translated = text.translate(table)
+    if table.uneven.isdisjoint(text):
+        positions = np.arange(len(text), dtype=np.int32)
+        return NormalisedText(translated, positions, positions + 1)
     characters: list[str] = []
     starts: list[int] = []
     for i, character in enumerate(text):
-        plain = _plain_character(character)
+        plain = table[ord(character)]
         characters.append(plain)
         starts.extend([i] * len(plain))
     begin = np.array(starts, dtype=np.int32)
     return NormalisedText("".join(characters), begin, begin + 1)
 
 
-@lru_cache(maxsize=65_536)
 def _plain_character(character: str) -> str:
     """What one character is replaced with; the empty text drops it."""
     code = ord(character)
@@ -125,6 +150,8 @@ def _join_strewn(mapped: NormalisedText) -> NormalisedText:
 
 
 def _collapse_spaces(mapped: NormalisedText) -> NormalisedText:
+    if _TIDY.match(mapped.text):
+        return mapped
     characters: list[str] = []
     kept: list[int] = []
     for i, character in enumerate(mapped.text):

@@ -1,90 +1,183 @@
-"""How fast and how big inference is on this machine: the default bundle on posts of 80 characters, each figure from a fresh process.
+"""How fast and how big inference is on this machine, next to other models: each figure from a fresh process, the systems in turn.
 
-Prints one table and writes docs/benchmarks/inference.md. Medians of interleaved repetitions, with the spread.
+Writes docs/benchmarks/inference.md and inference.svg. Medians of interleaved repetitions, with the lowest and the highest.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import os
-import platform
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
-ROOT = Path(__file__).parents[1]
-BUNDLE = ROOT / "models/default"
-N_REPETITIONS = 5
-N_POSTS = 1_000
+from bench_report import System, write_report
+from bench_systems import BATCH, LOADERS, ROOT, Decide, disk_mb, prepare, records
 
-
-def posts() -> list[str]:
-    """A thousand different posts of 80 characters, cut from the training texts."""
-    lines = (ROOT / "data/train.jsonl").read_text(encoding="utf-8").splitlines()
-    texts = ["".join(json.loads(line)["text"].split()) for line in lines]
-    joined = "".join(texts)
-    return [joined[start : start + 80] for start in range(0, 80 * N_POSTS, 80)]
+CHARS = {"32 tokens": 30, "128 tokens": 126, "512 tokens": 510}
+"""Characters of the texts of fixed length: a tokenizer of characters makes so many tokens of them, two special ones included."""
+N_SINGLE = 150
 
 
-def measure_many() -> dict[str, float]:
-    """In this process: load, then classify all posts."""
+def corpus() -> list[str]:
+    """The test texts, in a fixed order without a pattern."""
+    texts = [record["text"] for record in records("test")]
+    step = 7 if len(texts) % 7 else 11
+    return [texts[i * step % len(texts)] for i in range(len(texts))]
+
+
+def workloads() -> dict[str, list[str]]:
+    """The corpus's own lengths, and texts of fixed lengths cut from the training texts."""
+    joined = "".join("".join(record["text"].split()) for record in records("train"))
+    fixed = {name: [joined[start : start + n] for start in range(0, len(joined) - n, n)][:2_000] for name, n in CHARS.items()}
+    return {"corpus": corpus()} | fixed
+
+
+def pace(decide: Decide, texts: list[str], seconds: float) -> float:
+    """Texts a second: batches until the time is up, at least one."""
+    n_done, started = 0, time.perf_counter()
+    for batch in _batches(texts):
+        decide(batch)
+        n_done += len(batch)
+        if time.perf_counter() - started >= seconds:
+            break
+    return n_done / (time.perf_counter() - started)
+
+
+def _batches(texts: list[str], size: int = 4 * BATCH) -> Iterator[list[str]]:
+    # The first batches are small, so that a slow model on long texts ends in time; the same few texts are never run twice.
+    start, n = 0, 4
+    while start < len(texts):
+        yield texts[start : start + n]
+        start, n = start + n, min(2 * n, size)
+
+
+def measure(job: dict[str, Any]) -> dict[str, float]:
+    """In this process: load one system, and run it over everything it is asked for."""
     started = time.perf_counter()
-    from classifier import Classifier
+    decide = LOADERS[job["kind"]](job["folder"], **job["options"])
+    loaded = time.perf_counter()
+    texts = workloads()
+    began = time.perf_counter()
+    decide(["今天天气不错"])
+    found = {"load, s": loaded - started, "load and first text, s": loaded - started + time.perf_counter() - began}
+    if job["options"].get("cache"):
+        original = texts["corpus"]
+        doubled = [text for i in range(0, len(original), BATCH) for text in original[i : i + BATCH] * 2]
+        found["corpus, every text twice"] = pace(decide, doubled, job["seconds"])
+    else:
+        found |= {name: pace(decide, lot, job["seconds"]) for name, lot in texts.items()}
+        found |= _latencies(decide, texts["corpus"][-N_SINGLE:], 2 * job["seconds"])
+    found["peak memory, MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024
+    return found
 
-    classifier = Classifier.load(BUNDLE)
-    classifier.classify("今天天气不错", evidence=False)
-    first_s = time.perf_counter() - started
-    started = time.perf_counter()
-    Classifier.load(BUNDLE)
-    load_s = time.perf_counter() - started
-    texts = posts()
-    started = time.perf_counter()
-    classifier.classify_many(texts)
-    many_s = time.perf_counter() - started
-    latencies = []
-    for text in texts[:200]:
+
+def _latencies(decide: Decide, texts: list[str], seconds: float) -> dict[str, float]:
+    waits, end = [], time.perf_counter() + seconds
+    for text in texts:
         started = time.perf_counter()
-        classifier.classify(text[:40], evidence=False)
-        latencies.append((time.perf_counter() - started) * 1_000)
-    return {
-        "import, load and first decision, s": first_s,
-        "load, s": load_s,
-        "texts per second, 80 characters": len(texts) / many_s,
-        "one text of 40 characters, p50, ms": statistics.quantiles(latencies, n=100)[49],
-        "one text of 40 characters, p95, ms": statistics.quantiles(latencies, n=100)[94],
-        "one text of 40 characters, p99, ms": statistics.quantiles(latencies, n=100)[98],
-        "peak memory of the process, MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024,
-    }
+        decide([text])
+        waits.append((time.perf_counter() - started) * 1_000)
+        if time.perf_counter() > end and len(waits) >= 2:
+            break
+    cuts = statistics.quantiles(waits, n=100, method="inclusive")
+    return {"p50, ms": cuts[49], "p95, ms": cuts[94], "p99, ms": cuts[98]}
+
+
+def gemm_gflops(seconds: float) -> float:
+    """Billions of operations a second that a large float32 product reaches here with all cores, the best of some."""
+    import numpy as np
+
+    size = 1_536
+    left, right = (np.random.default_rng(seed).random((size, size), dtype=np.float32) for seed in (0, 1))
+    best, end = 0.0, time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        started = time.perf_counter()
+        left @ right
+        best = max(best, 2 * size**3 / (time.perf_counter() - started) / 1e9)
+    return best
+
+
+def gflop_of(model: Path, tokenizer: Path, texts: list[str]) -> float:
+    """Billions of operations of the matrix products of an ONNX encoder over texts: 2 for each weight and token, and 4 * width * tokens² a layer."""
+    import onnx
+    from tokenizers import Tokenizer
+
+    graph = onnx.load(model).graph
+    shapes = {item.name: tuple(item.dims) for item in graph.initializer}
+    # Pooler and head (Gemm) are run once a text and not once a token.
+    products = [shapes[name] for node in graph.node if node.op_type in ("MatMul", "Attention") for name in node.input[1:2] if name in shapes]
+    weights = sum(shape[0] * shape[1] for shape in products if len(shape) == 2)
+    n_layers = sum(node.op_type in ("Attention", "MultiHeadAttention", "Softmax") for node in graph.node)
+    width = products[0][0]
+    reader = Tokenizer.from_file(str(tokenizer))
+    reader.no_truncation()
+    lengths = [len(encoding.ids) for encoding in reader.encode_batch(texts)]
+    return sum(2 * weights * n + 4 * width * n * n * n_layers for n in lengths) / 1e9
+
+
+def systems(arguments: argparse.Namespace, made: Path) -> list[System]:
+    """What there is to measure here."""
+    found = [System("default bundle, int8", "bundle", str(arguments.bundle))]
+    if arguments.fp32 is not None:
+        found.append(System("the same, fp32", "bundle", str(arguments.fp32)))
+    if arguments.cascade is not None or (arguments.bundle / "cascade.npz").is_file():
+        found.append(System("int8 with first stage", "bundle", str(arguments.cascade or arguments.bundle), {"cascade": True}))
+    found.append(System("int8 with memory of texts", "bundle", str(arguments.bundle), {"cache": True}))
+    found.append(System("BERT-base, transformers pipeline", "bert", str(made)))
+    found.append(System("the same, torch dynamic int8", "bert", str(made), {"int8": True}))
+    found.append(System("builtin encoder, frozen, with head", "frozen", str(made)))
+    found.append(System("jieba TF-IDF, logistic regression", "tfidf", str(made)))
+    return found
+
+
+def run(system: System, seconds: float) -> dict[str, float]:
+    """One repetition of one system, in a process of its own."""
+    job = {"kind": system.kind, "folder": system.folder, "options": system.options, "seconds": seconds}
+    done = subprocess.run([sys.executable, __file__, "--once", json.dumps(job)], capture_output=True, text=True, cwd=ROOT, check=False)
+    if done.returncode:
+        raise SystemExit(f"{system.name}: {done.stderr[-2_000:]}")
+    measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return measured
 
 
 def main() -> None:
-    """Run the repetitions in fresh processes and print the table."""
-    if sys.argv[1:] == ["--once"]:
-        print(json.dumps(measure_many()))
+    """Measure every system in turn, as often as asked, and write the report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bundle", type=Path, default=ROOT / "models/default", help="the bundle to measure")
+    parser.add_argument("--fp32", type=Path, help="its fp32 form, for one more row and the share of the peak")
+    parser.add_argument("--cascade", type=Path, help="a bundle with a first stage; default: the bundle, where it has one")
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="two repetitions of a fraction of a second: only to see that all runs")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs/benchmarks", help="folder of inference.md and inference.svg")
+    parser.add_argument("--once", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.once:
+        print(json.dumps(measure(json.loads(arguments.once))))
         return
-    rows: dict[str, list[float]] = {}
-    for _ in range(N_REPETITIONS):
-        done = subprocess.run([sys.executable, __file__, "--once"], capture_output=True, text=True, check=True)
-        for name, value in json.loads(done.stdout).items():
-            rows.setdefault(name, []).append(value)
-    lines = ["| measure | median | lowest | highest |", "|---|---|---|---|"]
-    lines += [f"| {name} | {statistics.median(v):.3g} | {min(v):.3g} | {max(v):.3g} |" for name, v in rows.items()]
-    import numpy
-    import onnxruntime
-
-    cores = len(os.sched_getaffinity(0))
-    versions = f"Python {platform.python_version()}, onnxruntime {onnxruntime.__version__}, numpy {numpy.__version__}"
-    text = (
-        f"# Inference\n\n`scripts/bench`, {cores} cores ({platform.machine()}), {versions}; {N_REPETITIONS} fresh processes, {N_POSTS:,} posts of 80 "
-        "characters without evidence.\n\n" + "\n".join(lines) + "\n"
-    )
-    print(text)
-    out = ROOT / "docs/benchmarks/inference.md"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text, encoding="utf-8")
+    n_repetitions, seconds = (2, 0.2) if arguments.quick else (arguments.repetitions, 2.0)
+    with tempfile.TemporaryDirectory() as name:
+        made = Path(name)
+        prepare(made)
+        listed = systems(arguments, made)
+        peaks, figures = [], {system.name: [] for system in listed}
+        for number in range(n_repetitions):
+            peaks.append(gemm_gflops(seconds))
+            for system in listed:
+                figures[system.name].append(run(system, seconds))
+                print(f"{number + 1}/{n_repetitions} {system.name}", file=sys.stderr)
+        sizes = {system.name: disk_mb(system.kind, system.folder, system.options) for system in listed}
+    gflop = None
+    if arguments.fp32 is not None:
+        texts = workloads()["128 tokens"]
+        gflop = gflop_of(arguments.fp32 / "model.onnx", arguments.fp32 / "tokenizer.json", texts) / len(texts)
+    print(write_report(arguments.out, listed, figures, sizes, peaks, gflop))
 
 
 if __name__ == "__main__":

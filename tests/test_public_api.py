@@ -25,7 +25,8 @@ FLOORS = [
     {"reports"},
     {"inference"},
     {"batching"},
-    {"async_inference", "scoring", "training", "serving", "client"},
+    {"async_inference", "scoring", "training", "serving", "client", "batch"},
+    {"labelling"},
     {"cli"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

@@ -58,6 +58,7 @@ def attack_report(
     intensities: Sequence[float] = INTENSITIES,
     half: str = "test",
     n_resamples: int = 1000,
+    model_fingerprint: str | None = None,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> AttackReport:
     """Rewrite all texts with every technique at every intensity, and count what is found before and after.
@@ -66,6 +67,7 @@ def attack_report(
     :param clusters: integers, *Shape:* (n_texts,); None when all texts are independent.
     :param seed: of the rewriting and of the resamples.
     :param half: of the substitutes.
+    :param model_fingerprint: of the bundle behind ``predict``, kept in the report.
     :param on_step: is told the name of each technique when it begins.
     :raises CalibrationError: when there is no text, the ladder belongs to another policy, or the probs are no probs.
     """
@@ -95,6 +97,7 @@ def attack_report(
         ladder_fingerprint=ladder.fingerprint,
         results=_results(rewritings, flagged, acted, violating, resamples),
         means=_means(rewritings, flagged, acted, violating, resamples),
+        model_fingerprint=model_fingerprint,
     )
 
 

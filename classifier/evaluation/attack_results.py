@@ -70,7 +70,10 @@ class MeanEffect:
 
 @dataclass(frozen=True)
 class AttackReport:
-    """All techniques at all intensities on the same texts; ``half`` names the substitutes used."""
+    """All techniques at all intensities on the same texts; ``half`` names the substitutes used.
+
+    ``model_fingerprint`` is None where the probs came from no bundle.
+    """
 
     n: int
     n_violating: int
@@ -82,6 +85,7 @@ class AttackReport:
     ladder_fingerprint: str
     results: tuple[AttackResult, ...]
     means: tuple[MeanEffect, ...]
+    model_fingerprint: str | None = None
 
     @property
     def over_corrections(self) -> tuple[str, ...]:

@@ -7,25 +7,29 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy.typing as npt
+from scipy import special
 
 from classifier.bundle import Bundle, load_bundle
 from classifier.data import clusters_of
 from classifier.decisions import CategoryThresholds
 from classifier.decisions.arrays import Ints
-from classifier.decisions.decision import Span
 from classifier.decisions.fit_calibration import choose_category_thresholds
 from classifier.errors import CalibrationError
-from classifier.evaluation.baselines import PairedDifference, tfidf_baseline
+from classifier.evaluation.baselines import Baseline, BaselineResult, PairedDifference, compare_baselines, headline_of, tfidf_baseline
 from classifier.evaluation.baselines import paired_difference as paired
+from classifier.evaluation.baselines.comparing import right_alone
 from classifier.evaluation.bootstrap import plan_resamples
+from classifier.evaluation.bundle_results import TFIDF, BundleReport
 from classifier.evaluation.evaluate import evaluate
-from classifier.evaluation.honesty import Honesty, PrecisionAt, honesty_of, overlap_of, precision_at, random_splits
-from classifier.evaluation.mistakes import FalsePositives, Mistakes, SeverityCost, false_positives, find_mistakes, severity_cost
+from classifier.evaluation.honesty import honesty_of, overlap_of, random_splits
+from classifier.evaluation.mistakes import false_positives, find_mistakes
 from classifier.evaluation.outcomes import outcomes_of
 from classifier.evaluation.results import Evaluation
+from classifier.evaluation.saved import SavedResults
 from classifier.evaluation.scores import Scores, read_scores
 from classifier.examples import Example, Targets, targets_of
 from classifier.files import sha256_of
@@ -35,124 +39,50 @@ STEPS = ("evaluating the bundle", "collecting mistakes", "training the baseline"
 """What ``report_bundle`` tells ``on_step``, in this order; the last three where training texts were given."""
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Another model on the same texts, and what the bundle has more than it."""
-
-    name: str
-    evaluation: Evaluation
-    difference: PairedDifference
-
-
-@dataclass(frozen=True)
-class BundleReport:
-    """The evaluation of a bundle; ``baseline`` and ``difference`` (bundle minus baseline) where training texts were given."""
-
-    evaluation: Evaluation
-    baseline: Evaluation | None
-    difference: PairedDifference | None
-    facts: dict[str, Any]
-    bundle: Bundle
-    mistakes: Mistakes
-    false_positives: tuple[FalsePositives, ...]
-    honesty: Honesty
-
-    @property
-    def comparisons(self) -> tuple[Comparison, ...]:
-        """The baselines."""
-        if self.baseline is None or self.difference is None:
-            return ()
-        return (Comparison("TF-IDF + logistic regression", self.baseline, self.difference),)
-
-    @property
-    def costs(self) -> tuple[SeverityCost, ...]:
-        """Of deciding severity by the ladder, and by the number of probs of at least 0.5."""
-        return severity_cost(self.evaluation.decided_severity), severity_cost(self.evaluation.even_severity)
-
-    @property
-    def precision_at(self) -> tuple[PrecisionAt, ...]:
-        """Of acting at all, where violations are rarer."""
-        return precision_at(self.evaluation.acted)
-
-    @property
-    def alarms(self) -> tuple[str, ...]:
-        """Why the figures or promises must not be relied on, one sentence each."""
-        void = self.bundle.void
-        said = () if void is None else (f"The promises of this bundle were declared void on {void.date}: {void.question} drifted on {void.source}.",)
-        return said + self.honesty.alarms
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able content. The texts of the mistakes are left out."""
-        return {
-            "facts": self.facts,
-            "evaluation": self.evaluation.to_dict(),
-            "baseline": None if self.baseline is None else self.baseline.to_dict(),
-            "difference": None if self.difference is None else self.difference.to_dict(),
-            "alarms": list(self.alarms),
-            "honesty": self.honesty.to_dict(),
-            "mistakes": [vars(count) for count in self.mistakes.counts],
-            "costs": [{**vars(cost), "per_text": cost.per_text.to_dict()} for cost in self.costs],
-            "precision_at": [{"prevalence": item.prevalence, "precision": item.precision.to_dict()} for item in self.precision_at],
-        }
-
-    def to_markdown(self) -> str:
-        """The same content to read."""
-        lines = [f"- {key}: `{value}`" for key, value in self.facts.items() if not isinstance(value, dict)]
-        alarms = "".join(f"**Do not rely on these figures: {alarm}**\n\n" for alarm in self.alarms)
-        text = "# Evaluation\n\n" + alarms + HONESTY + "\n\n" + "\n".join(lines) + "\n\n" + self.evaluation.to_markdown()
-        if self.baseline is not None:
-            text += "\n\n" + BASELINE + "\n\n" + self.baseline.to_markdown()
-        return text + "\n"
-
-
-HONESTY = (
-    "The labelled texts were written for this project, not collected from a platform, and the severity criteria are the project's own: these "
-    "figures hold for texts like these. Before acting on a platform's accounts, label its own texts, calibrate and evaluate on them."
-)
-
-BASELINE = (
-    "# Baseline: jieba TF-IDF with logistic regression, trained on the same texts\n\nThe ladder was certified for the bundle's probs, not for "
-    "these: look at the figures that rest on no level."
-)
-
-
 def report_bundle(
     folder: Path,
     scores_path: Path,
     *,
     train_paths: Sequence[Path] = (),
+    baseline_scores: Mapping[str, Path] = MappingProxyType({}),
+    saved: SavedResults | None = None,
     seed: int = 13,
     n_resamples: int = 1000,
-    model_spans: Mapping[str, Sequence[Span]] | None = None,
     on_step: Callable[[str], None] = lambda step: None,
 ) -> BundleReport:
     """Evaluate a bundle on saved scores.
 
     :param train_paths: texts the model was trained on; with them the report adds a baseline, looks for leaks, and tells what a random
         split would have flattered.
-    :param model_spans: for ids of texts, what the model went by; shown beside the mistakes.
+    :param baseline_scores: of other models on the same texts, by the name to show.
+    :param saved: results that were measured earlier, to stand in the report.
     :param on_step: is told each of ``STEPS`` when it begins.
-    :raises CalibrationError: when the scores were made by another model.
+    :raises CalibrationError: when the scores were made by another model, or those of a baseline on other texts.
     """
     bundle, scores = _read(folder, scores_path)
+    given = [_saved_baseline(name, path, scores, bundle) for name, path in baseline_scores.items()]
     test = _Test(scores, bundle, clusters_of(scores.examples), seed, n_resamples)
     probs = bundle.calibration.apply(scores.logits)
     on_step(STEPS[0])
     result = test.evaluate(probs, bundle.category_thresholds)
     on_step(STEPS[1])
     outcomes = outcomes_of(probs, test.targets, scores.examples, bundle.policy, bundle.ladder, bundle.category_thresholds)
-    mistakes = find_mistakes(outcomes, scores.examples, bundle.policy, model_spans=model_spans)
+    mistakes = find_mistakes(outcomes, scores.examples, bundle.policy)
     resamples = plan_resamples(test.clusters, len(scores.examples), seed=seed, n_resamples=n_resamples)
     by_tag = false_positives(outcomes, scores.examples, resamples)
     facts = _facts(bundle, scores, seed)
+    judged = test.compare(probs, given)
+    saved = saved or SavedResults()
     if not train_paths:
-        return BundleReport(result, None, None, facts, bundle, mistakes, by_tag, honesty_of(bundle.provenance, scores.data_sha256))
+        return BundleReport(result, None, judged, facts, bundle, mistakes, by_tag, honesty_of(bundle.provenance, scores.data_sha256), saved)
     train = read_examples(train_paths, bundle.policy)
     on_step(STEPS[2])
     other = tfidf_baseline(train, scores.examples, bundle.policy, seed=seed)
     thresholds = _own_thresholds(train, bundle, seed)
     on_step(STEPS[3])
-    baseline, difference = test.evaluate(other, thresholds), test.difference(probs, other, thresholds)
+    baseline = test.evaluate(other, thresholds)
+    right = right_alone(probs, other, test.targets, bundle.policy)
+    judged = (BaselineResult(TFIDF, headline_of(baseline), test.difference(probs, other, thresholds), right), *judged)
     on_step(STEPS[4])
     facts["baseline_data"] = {path.name: sha256_of(path) for path in train_paths}
     honesty = honesty_of(
@@ -163,7 +93,7 @@ def report_bundle(
         splits=random_splits(train, scores.examples, bundle.policy, seed=seed, real_probs=other),
     )
     facts["n_leaks_between_train_and_test"] = 0 if honesty.overlap is None else honesty.overlap.n_shared
-    return BundleReport(result, baseline, difference, facts, bundle, mistakes, by_tag, honesty)
+    return BundleReport(result, baseline, judged, facts, bundle, mistakes, by_tag, honesty, saved)
 
 
 @dataclass(frozen=True)
@@ -198,6 +128,31 @@ class _Test:
             first_thresholds=self.bundle.category_thresholds,
             second_thresholds=thresholds,
         )
+
+
+    def compare(self, probs: npt.ArrayLike, baselines: Sequence[Baseline]) -> tuple[BaselineResult, ...]:
+        return compare_baselines(
+            probs,
+            baselines,
+            self.targets,
+            self.scores.examples,
+            self.bundle.policy,
+            clusters=self.clusters,
+            seed=self.seed,
+            n_resamples=self.n_resamples,
+            thresholds=self.bundle.category_thresholds,
+        )
+
+
+def _saved_baseline(name: str, path: Path, scores: Scores, bundle: Bundle) -> Baseline:
+    """The probs of another model on the very texts of the scores."""
+    other = read_scores(path, bundle.policy)
+    if [(e.id, e.text) for e in other.examples] != [(e.id, e.text) for e in scores.examples]:
+        raise CalibrationError(
+            f"{path}: expected scores of the same {len(scores.examples)} texts in the same order, but got those of other texts; "
+            "run `classifier baseline --test` on the file that the bundle was scored on."
+        )
+    return Baseline(name, special.expit(other.logits))
 
 
 def _read(folder: Path, scores_path: Path) -> tuple[Bundle, Scores]:

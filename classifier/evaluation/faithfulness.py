@@ -21,7 +21,7 @@ from classifier.evaluation.metrics import Floats, Weights, ratio, weighted_sums
 
 Stretch = tuple[int, int]
 ScoreProbs = Callable[[Sequence[str]], npt.NDArray[np.floating[Any]]]
-"""Texts to the prob of one question, *Shape:* (n_texts,)."""
+"""Texts to the prob of one question, *Shape:* (n_texts,). It is asked for all texts in their order, once or several rounds in one call."""
 
 
 @dataclass(frozen=True)

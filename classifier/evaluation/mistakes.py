@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -70,6 +70,11 @@ class Mistakes:
 
     counts: tuple[MistakeCount, ...]
     worst: tuple[Mistake, ...]
+
+    def with_model_spans(self, spans: Mapping[str, Sequence[Span]]) -> Mistakes:
+        """The same mistakes with what the model went by, for the ids given."""
+        known = (replace(m, model_evidence=tuple((s.start, s.end) for s in spans[m.id])) if m.id in spans else m for m in self.worst)
+        return replace(self, worst=tuple(known))
 
 
 @dataclass(frozen=True)
@@ -191,9 +196,18 @@ def _mistake(
         probs=dict(zip(policy.questions, outcomes.probs[row].round(4).tolist(), strict=True)),
         cost=abs(true - decided),
         surety=surety,
-        evidence=tuple(_found(example)),
+        evidence=marked_stretches(example),
         model_evidence=tuple((span.start, span.end) for span in spans),
     )
+
+
+def marked_stretches(example: Example) -> tuple[tuple[int, int], ...]:
+    """Start and end of the evidence that the labels of a text name; what stands nowhere in the text is left out.
+
+    >>> marked_stretches(Example("a", "今天收币", "post", ("trading",), 2, evidence=("收币", "猫")))
+    ((2, 4),)
+    """
+    return tuple(_found(example))
 
 
 def _found(example: Example) -> Iterator[tuple[int, int]]:

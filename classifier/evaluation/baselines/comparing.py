@@ -68,10 +68,7 @@ def compare_baselines(
     :param thresholds: of the model's categories; None for 0.5.
     :raises CalibrationError: when a shape or value is wrong, or thresholds belong to another policy.
     """
-    column = policy.severity_column(1)
     model = as_probs(probs, policy)
-    violating = as_targets(targets, *model.shape)[:, column] == 1
-    right = (model[:, column] >= EVEN) == violating
     options: dict[str, Any] = {"clusters": clusters, "seed": seed, "n_resamples": n_resamples}
     results = []
     for baseline in baselines:
@@ -84,7 +81,18 @@ def compare_baselines(
                 name=baseline.name,
                 headline=headline(other, targets, examples, policy, thresholds=baseline.thresholds, **options),
                 difference=difference,
-                mcnemar=mcnemar(right, (other[:, column] >= EVEN) == violating),
+                mcnemar=right_alone(model, other, targets, policy),
             )
         )
     return tuple(results)
+
+
+def right_alone(first_probs: npt.ArrayLike, second_probs: npt.ArrayLike, targets: npt.ArrayLike, policy: Policy) -> McNemar:
+    """McNemar's test of who is right about any violation at a prob of 0.5.
+
+    :param first_probs: *Shape:* (n_texts, n_questions); ``second_probs`` and ``targets`` (0/1) likewise.
+    """
+    column = policy.severity_column(1)
+    first, second = as_probs(first_probs, policy), as_probs(second_probs, policy)
+    violating = as_targets(targets, *first.shape)[:, column] == 1
+    return mcnemar(*((probs[:, column] >= EVEN) == violating for probs in (first, second)))

@@ -15,6 +15,7 @@ from classifier.evaluation import metrics
 from classifier.evaluation.bootstrap import Estimate, estimates, plan_resamples
 from classifier.evaluation.metrics import Floats, Weights
 from classifier.evaluation.outcomes import EVEN, even_severities, severity_known
+from classifier.evaluation.results import Evaluation
 from classifier.examples import Example
 from classifier.policy import Policy
 
@@ -34,6 +35,14 @@ class Headline:
     def to_dict(self) -> dict[str, Any]:
         """JSON-able content."""
         return {name: value.to_dict() for name, value in vars(self).items()}
+
+
+def headline_of(evaluation: Evaluation) -> Headline:
+    """The four figures of a whole evaluation."""
+    any_violation = evaluation.questions[len(evaluation.questions) - len(evaluation.levels)]
+    return Headline(
+        evaluation.macro_f1, evaluation.flagged.f1, any_violation.average_precision, evaluation.even_severity.quadratic_kappa
+    )
 
 
 @dataclass(frozen=True)
