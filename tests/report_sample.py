@@ -8,14 +8,22 @@ from pathlib import Path
 
 import numpy as np
 
+from classifier.attacks import techniques_of
 from classifier.bundle import load_bundle
 from classifier.decisions import CategoryThresholds, Ladder, LevelThreshold
 from classifier.decisions.decision import Span
 from classifier.evaluation import background, evaluate, paired_difference, plan_resamples
-from classifier.evaluation.bundle_report import BundleReport
+from classifier.evaluation.attack import attack_report
+from classifier.evaluation.attack_results import AttackReport
+from classifier.evaluation.baselines import Baseline, BaselineResult, compare_baselines, headline_of
+from classifier.evaluation.baselines.comparing import right_alone
+from classifier.evaluation.bundle_results import TFIDF, BundleReport
+from classifier.evaluation.evidence_check import EvidenceReport
+from classifier.evaluation.faithfulness import Explained, faithfulness
 from classifier.evaluation.honesty import Overlap, RandomSplits, honesty_of
 from classifier.evaluation.mistakes import false_positives, find_mistakes
 from classifier.evaluation.outcomes import outcomes_of
+from classifier.evaluation.saved import SavedResults
 from classifier.examples import Example, targets_of
 from classifier.reports import NamedBackground
 
@@ -68,11 +76,12 @@ def sample_report(n: int = 120, *, thresholds=(0.6, 0.7, None), test_sha256="d" 
     probs[0] = 0.95  # the nasty benign text is acted on
     common = {"clusters": None, "seed": 1, "n_resamples": n_resamples}
     judged = [evaluate(p, targets, examples, policy, bundle.ladder, bundle.category_thresholds, **common) for p in (probs, other)]
+    difference = paired_difference(probs, other, targets, examples, policy, **common)
     outcomes = outcomes_of(probs, targets, examples, policy, bundle.ladder, bundle.category_thresholds)
     return BundleReport(
         evaluation=judged[0],
         baseline=judged[1] if baseline else None,
-        difference=paired_difference(probs, other, targets, examples, policy, **common) if baseline else None,
+        baselines=(BaselineResult(TFIDF, headline_of(judged[1]), difference, right_alone(probs, other, targets, policy)),) if baseline else (),
         facts={
             "model": "m" * 16,
             "thresholds": bundle.ladder.fingerprint,
@@ -91,6 +100,35 @@ def sample_report(n: int = 120, *, thresholds=(0.6, 0.7, None), test_sha256="d" 
             splits=RandomSplits(2, 0.6, 0.7, 0.65, 0.75, 0.01),
         ),
     )
+
+
+def with_everything(report: BundleReport) -> BundleReport:
+    """The same with a further baseline of a nasty name, an attack and a check of the evidence."""
+    policy, examples = report.bundle.policy, sample_examples(120, 0)
+    targets = targets_of(examples, policy)
+    probs, other = np.full(targets.shape, 0.2) + 0.5 * targets, np.full(targets.shape, 0.4)
+    words = compare_baselines(probs, [Baseline("<i>words", other)], targets, examples, policy, clusters=None, seed=1, n_resamples=20)
+    return dataclasses.replace(
+        report, baselines=report.baselines + words, saved=SavedResults(attack=sample_attack(report.bundle), evidence=sample_evidence(report.bundle))
+    )
+
+
+def sample_attack(bundle) -> AttackReport:
+    """Two techniques at two intensities against a model that asks for 收U and takes pinyin for guilt."""
+
+    def predict(texts, sources):
+        yes = [[0.9 if "收U" in text or any(letters in text for letters in ("kan", "mao")) else 0.1] for text in texts]
+        return np.repeat(np.array(yes, dtype=np.float32), len(bundle.policy.questions), axis=1)
+
+    common = {"clusters": None, "seed": 1, "intensities": (0.5, 1.0), "n_resamples": 50, "model_fingerprint": bundle.model_fingerprint}
+    return attack_report(sample_examples(120, 0), bundle.policy, bundle.ladder, predict, techniques_of(["pinyin", "zero_width"]), **common)
+
+
+def sample_evidence(bundle) -> EvidenceReport:
+    """The right span shown for a model that asks for 收U."""
+    texts = [Explained(e.text, ((e.text.index("收U"), e.text.index("收U") + 2),), ((0, 4),)) for e in sample_examples(40, 0) if "收U" in e.text]
+    found = faithfulness(texts, lambda asked: np.array([0.9 if "收U" in text else 0.1 for text in asked]), clusters=None, seed=1, n_resamples=50)
+    return EvidenceReport(20, 1, 3, 50, bundle.model_fingerprint, bundle.policy.fingerprint, bundle.ladder.fingerprint, found)
 
 
 def sample_background() -> NamedBackground:

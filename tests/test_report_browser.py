@@ -9,7 +9,7 @@ import pytest
 from matplotlib import image
 
 from classifier.reports import render_report
-from tests.report_sample import NASTY, sample_background, sample_report
+from tests.report_sample import NASTY, sample_background, sample_report, with_everything
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(
@@ -56,7 +56,8 @@ def browser():
 @pytest.fixture(scope="module")
 def address(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(render_report(sample_report(), backgrounds=[sample_background()], command="classifier report a b"), encoding="utf-8")
+    page = render_report(with_everything(sample_report()), backgrounds=[sample_background()], command="classifier report a b")
+    path.write_text(page, encoding="utf-8")
     return path.as_uri()
 
 

@@ -16,6 +16,7 @@ from classifier.examples import targets_of
 from classifier.policy import Policy
 from classifier.records import write_examples
 from tests.conftest import make_examples
+from tests.report_sample import sample_attack, sample_evidence
 
 ROOT = Path(__file__).parents[1]
 BUNDLE = ROOT / "models/default"
@@ -51,6 +52,77 @@ def test_report_and_evaluate_write_the_same_page_but_for_the_command(scores, tmp
     assert "classifier report" in different[0]
     assert any("ordinary.txt" in line for line in pages[0])
     assert any("TF-IDF" in line for line in pages[0])
+
+
+@pytest.fixture(scope="module")
+def other_scores(scores, tmp_path_factory):
+    """Of a coin on the same texts."""
+    good = read_scores(scores, Policy.load())
+    path = tmp_path_factory.mktemp("other") / "coin.npz"
+    noise = np.random.default_rng(5).normal(0, 1, good.logits.shape).astype(np.float32)
+    write_scores(path, dataclasses.replace(good, logits=noise, model_fingerprint="c" * 16))
+    return path
+
+
+def test_a_baseline_of_saved_scores_stands_in_json_markdown_and_page(scores, other_scores, tmp_path):
+    options = ("--baseline-scores", f"a coin={other_scores}", "--html", tmp_path / "r.html", "--markdown", tmp_path / "r.md", "--resamples", 20)
+    done = run("evaluate", BUNDLE, scores, *options)
+    assert done.returncode == 0, done.stderr
+    content = json.loads(done.stdout)
+    (coin,) = content["baselines"]
+    assert coin["name"] == "a coin"
+    assert coin["difference"]["violation_f1"]["low"] > 0
+    assert content["baseline"] is None
+    assert "| a coin |" in (tmp_path / "r.md").read_text(encoding="utf-8")
+    assert "a coin</th>" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_a_baseline_scored_on_other_texts_is_refused(scores, other_scores, tmp_path):
+    fewer = read_scores(other_scores, Policy.load()).select(range(100))
+    write_scores(tmp_path / "fewer.npz", fewer)
+    done = run("report", BUNDLE, scores, "--baseline-scores", f"coin={tmp_path / 'fewer.npz'}", "--out", tmp_path / "r.html")
+    assert done.returncode == 2
+    assert "expected scores of the same 120 texts" in done.stderr
+
+
+@pytest.mark.parametrize("given", [("coin.npz",), ("=coin.npz",), ("coin=",), ("coin=a.npz", "coin=b.npz")])
+def test_a_baseline_needs_a_name_of_its_own_and_a_file(given, scores, tmp_path):
+    done = run("report", BUNDLE, scores, *(part for text in given for part in ("--baseline-scores", text)), "--out", tmp_path / "r.html")
+    assert done.returncode == 2
+    assert "expected NAME=FILE" in " ".join(done.stderr.split())
+
+
+def test_saved_results_of_the_bundle_become_sections(scores, tmp_path):
+    bundle, files = load_bundle(BUNDLE), {}
+    for name, made in (("attack", sample_attack(bundle)), ("evidence", sample_evidence(bundle))):
+        files[name] = tmp_path / f"{name}.json"
+        files[name].write_text(json.dumps(made.to_dict(), ensure_ascii=False), encoding="utf-8")
+    given = ("--attack", files["attack"], "--evidence", files["evidence"])
+    done = run("evaluate", BUNDLE, scores, *given, "--html", tmp_path / "r.html", "--markdown", tmp_path / "r.md", "--resamples", 5)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["attack"]["over_corrections"] == ["pinyin"]
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert '<section id="evasion"' in page
+    assert '<section id="evidence"' in page
+    assert "# Rewritten texts" in (tmp_path / "r.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("option", ["--attack", "--evidence"])
+def test_saved_results_of_another_bundle_are_refused(option, scores, tmp_path):
+    bundle = load_bundle(BUNDLE)
+    made = sample_attack(bundle) if option == "--attack" else sample_evidence(bundle)
+    (tmp_path / "r.json").write_text(json.dumps(made.to_dict() | {"model_fingerprint": "f" * 16}), encoding="utf-8")
+    done = run("report", BUNDLE, scores, option, tmp_path / "r.json", "--out", tmp_path / "r.html")
+    assert done.returncode == 2
+    assert "expected results of model" in done.stderr
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_spans_of_the_model_are_underlined_when_asked_for(scores, tmp_path):
+    done = run("report", BUNDLE, scores, "--spans", "--out", tmp_path / "r.html", "--resamples", 5)
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert 'class="model">' in page.partition('<ol id="cards"')[2]
 
 
 def test_scores_of_the_training_file_are_an_alarm_in_json_and_on_the_page(scores, tmp_path):
@@ -101,8 +173,9 @@ def test_a_wrong_call_is_one_message_and_exit_2(arguments, expected, tmp_path):
     assert not (tmp_path / "r.html").exists()
 
 
-def test_ordinary_texts_without_a_page_to_show_them_on_are_refused(scores):
-    done = run("evaluate", BUNDLE, scores, "--background", "x.txt")
+@pytest.mark.parametrize("given", [("--background", "x.txt"), ("--spans",)])
+def test_what_only_a_page_can_show_is_refused_without_one(given, scores):
+    done = run("evaluate", BUNDLE, scores, *given)
     assert done.returncode == 2
     assert "--html" in done.stderr
 

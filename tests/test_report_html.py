@@ -12,14 +12,14 @@ from classifier.evaluation.mistakes import Mistakes
 from classifier.reports import Section, render_report
 from classifier.reports.marking import stretches
 from classifier.reports.section import with_language
-from tests.report_sample import NASTY, sample_background, sample_report
+from tests.report_sample import NASTY, sample_background, sample_report, with_everything
 
 COMMAND = "classifier report models/default 'a b.npz'"
 
 
 @pytest.fixture(scope="module")
 def page():
-    return render_report(sample_report(), backgrounds=[sample_background()], command=COMMAND)
+    return render_report(with_everything(sample_report()), backgrounds=[sample_background()], command=COMMAND)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,8 @@ def by_id(tree, name):
 
 def test_the_sections_stand_in_order_and_the_contents_name_them(tree):
     ids = [section.get("id") for section in tree.xpath("//main/section")]
-    assert ids == ["verdict", "headline", "questions", "severity", "benign", "background", "slices", "mistakes", "honesty", "provenance"]
+    before = ["verdict", "headline", "questions", "severity", "benign", "background", "slices"]
+    assert ids == [*before, "evasion", "evidence", "mistakes", "honesty", "provenance"]
     assert [link.get("href") for link in tree.xpath("//nav//a")] == [f"#{name}" for name in ids]
 
 
@@ -93,9 +94,62 @@ def test_promises_declared_void_are_not_shown_as_certified():
 
 def test_headline_numbers_stand_beside_the_baseline_with_their_difference(tree):
     heads = [words(th) for th in by_id(tree, "headline").xpath(".//thead//th")]
-    assert heads == ["measure", "this model", "TF-IDF + logistic regression", "difference"]
+    assert heads == ["measure", "this model", "TF-IDF + logistic regression", "difference", "<i>words", "difference"]
     value = sample_report().evaluation.macro_f1.value
     assert f"{value:.3f}" in words(by_id(tree, "headline").xpath(".//tbody/tr")[0])
+
+
+def test_every_baseline_has_its_test_of_who_is_right_alone(tree):
+    last = by_id(tree, "headline").xpath(".//tbody/tr")[-1]
+    expected = [item.mcnemar for item in with_everything(sample_report()).comparisons]
+    assert len(expected) == 2
+    for cell, test in zip(last.xpath("./td[@colspan]"), expected, strict=True):
+        assert f"{test.n_only_first} against {test.n_only_second}" in words(cell)
+    assert "at a prob of 0.5" in words(by_id(tree, "headline").xpath(".//p[@class='note']")[0])
+
+
+def test_evasion_has_a_row_for_each_rewriting_and_one_figure(tree):
+    section = by_id(tree, "evasion")
+    assert len(section.xpath(".//table[contains(@class, 'evasion')]/tbody/tr")) == 4
+    (figure,) = section.xpath(".//figure/svg")
+    assert "pinyin" in figure.get("aria-label")
+    mean = with_everything(sample_report()).saved.attack.means[-1].flagged_loss.value
+    assert f"{100 * mean:.1f}%" in words(section.xpath(".//table")[0])
+
+
+def test_over_correction_is_said_in_words(tree):
+    said = words(by_id(tree, "evasion").xpath(".//*[@class='alarm']")[0])
+    assert "Under 1 technique significantly more benign texts are hit" in said
+    assert "pinyin" in said
+    assert "zero_width" not in said
+
+
+def test_where_there_is_none_that_is_said_too():
+    report = with_everything(sample_report())
+    attack = report.saved.attack
+    calm = []
+    for item in attack.results:
+        effects = {rule: dataclasses.replace(getattr(item, rule), over_correction=False) for rule in ("flagged", "acted")}
+        calm.append(dataclasses.replace(item, **effects))
+    saved = dataclasses.replace(report.saved, attack=dataclasses.replace(attack, results=tuple(calm)))
+    tree = lxml_html.document_fromstring(render_report(dataclasses.replace(report, saved=saved)))
+    assert "No over-correction is seen" in words(by_id(tree, "evasion"))
+
+
+def test_evidence_stands_beside_random_spans_and_the_marks(tree):
+    section, found = by_id(tree, "evidence"), with_everything(sample_report()).saved.evidence.faithfulness
+    assert "carry the decisions more than random ones do" in words(section)
+    rows = [words(row) for row in section.xpath(".//tbody/tr")]
+    for row, value in zip(rows, (found.comprehensiveness, found.sufficiency, found.f1, found.iou, found.shown_share), strict=True):
+        assert f"{value.value:.3f}" in row
+
+
+def test_what_is_not_shown_is_owned_up_to():
+    tree = lxml_html.document_fromstring(render_report(sample_report()))
+    assert tree.xpath("//section[@id='evasion' or @id='evidence']") == []
+    said = words(by_id(tree, "honesty"))
+    assert "How it stands up to rewritten texts is not shown. Add the JSON of classifier attack" in said
+    assert "Whether its evidence carries its decisions is not shown." in said
 
 
 def test_without_training_texts_the_page_says_that_there_is_no_baseline():
@@ -202,7 +256,7 @@ def test_without_a_mistake_the_browser_is_not_there():
 
 
 def test_the_same_report_is_the_same_page(page):
-    assert render_report(sample_report(), backgrounds=[sample_background()], command=COMMAND) == page
+    assert render_report(with_everything(sample_report()), backgrounds=[sample_background()], command=COMMAND) == page
 
 
 def test_a_report_of_five_thousand_texts_stays_below_three_megabytes():

@@ -82,6 +82,7 @@ def _report(
         intensities=intensities,
         half=half,
         n_resamples=n_resamples,
+        model_fingerprint=classifier.bundle.model_fingerprint,
         on_step=lambda name: typer.echo(name, err=True),
     )
     content = json.dumps(report.to_dict(), ensure_ascii=False, indent=2)

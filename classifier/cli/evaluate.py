@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from classifier.cli.beside import AttackFile, BaselineScores, EvidenceFile, Spans, named_scores, saved_results
 from classifier.cli.report import evaluated, progress, write_html
 
 
@@ -20,6 +21,10 @@ def evaluate(
     baseline: Annotated[
         list[Path] | None, typer.Option("--baseline", "--train", help="Training texts: add the TF-IDF baseline and look for leaks.")
     ] = None,
+    baseline_scores: BaselineScores = None,
+    attack: AttackFile = None,
+    evidence: EvidenceFile = None,
+    spans: Spans = None,
     background: Annotated[list[Path] | None, typer.Option(help="Ordinary texts without labels, for the page.")] = None,
     seed: Annotated[int, typer.Option(help="Decides every resample.")] = 13,
     resamples: Annotated[int, typer.Option(help="Number of bootstrap resamples.")] = 1000,
@@ -30,12 +35,13 @@ def evaluate(
     """
     from classifier.files import write_text_atomic
 
-    if background and html is None:
-        raise ValueError("Expected --html FILE with --background, but got none; ordinary texts are shown on the page only.")
+    if (background or spans) and html is None:
+        raise ValueError("Expected --html FILE with --background or --spans, but got none; ordinary texts and spans are shown on the page only.")
     with progress() as on_step:
-        report = evaluated(bundle, scores, train=baseline or (), seed=seed, resamples=resamples, on_step=on_step)
+        named, saved = named_scores(baseline_scores or ()), saved_results(bundle, attack, evidence)
+        report = evaluated(bundle, scores, train=baseline or (), named=named, saved=saved, seed=seed, resamples=resamples, on_step=on_step)
         if html is not None:
-            write_html(html, report, bundle, background or (), on_step)
+            write_html(html, report, bundle, background or (), on_step, spans=spans)
     content = json.dumps(report.to_dict(), ensure_ascii=False, indent=2)
     if json_path is not None:
         write_text_atomic(json_path, content + "\n")

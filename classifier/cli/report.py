@@ -5,24 +5,27 @@ from __future__ import annotations
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from classifier.cli.beside import AttackFile, BaselineScores, EvidenceFile, Spans, named_scores, saved_of_clone, saved_results, with_spans
 from classifier.cli.classify import default_bundle
 from classifier.cli.reading import chunks, incoming_of
 from classifier.errors import BundleError, CalibrationError
 
 if TYPE_CHECKING:
-    from classifier.evaluation.bundle_report import BundleReport
+    from classifier.evaluation.bundle_results import BundleReport
+    from classifier.evaluation.saved import SavedResults
     from classifier.reports import NamedBackground
 
 OnStep = Callable[[str], None]
-N_STEPS = 7
-"""Of the progress bar: five of the evaluation, one for ordinary texts or the scores of the demo, one to draw."""
+N_STEPS = 8
+"""Of the progress bar: five of the evaluation, one for ordinary texts or the scores of the demo, one to explain mistakes, one to draw."""
 
 
 def report(
@@ -31,6 +34,10 @@ def report(
     out: Annotated[Path, typer.Option(help="The page that comes out.")] = Path("report.html"),
     demo: Annotated[bool, typer.Option("--demo", help="In a clone: the default bundle on data/test.jsonl, next to data/train.jsonl.")] = False,
     train: Annotated[list[Path] | None, typer.Option(help="Training texts: add the baseline and look for leaks.")] = None,
+    baseline_scores: BaselineScores = None,
+    attack: AttackFile = None,
+    evidence: EvidenceFile = None,
+    spans: Spans = None,
     background: Annotated[list[Path] | None, typer.Option(help="Ordinary texts without labels: add what happens to them.")] = None,
     seed: Annotated[int, typer.Option(help="Decides every resample.")] = 13,
     resamples: Annotated[int, typer.Option(help="Number of bootstrap resamples.")] = 1000,
@@ -42,27 +49,44 @@ def report(
     if demo and (bundle or scores):
         raise ValueError("Expected --demo alone, or BUNDLE and SCORES without it, but got both.")
     with progress() as on_step, tempfile.TemporaryDirectory() as folder:
+        named, saved = named_scores(baseline_scores or ()), None
         if demo:
-            bundle, scores, train = _demo(Path(folder), train, on_step)
+            made = _demo(Path(folder), train, on_step)
+            bundle, scores, train, saved = made.bundle, made.scores, made.train, made.saved
         elif bundle is None or scores is None:
             raise ValueError("Expected BUNDLE and SCORES, or --demo in a clone of the project, but got neither; see `classifier report --help`.")
-        found = evaluated(bundle, scores, train=train or (), seed=seed, resamples=resamples, on_step=on_step)
-        write_html(out, found, bundle, background or (), on_step)
+        saved = saved_results(bundle, attack, evidence, otherwise=saved)
+        found = evaluated(bundle, scores, train=train or (), named=named, saved=saved, seed=seed, resamples=resamples, on_step=on_step)
+        write_html(out, found, bundle, background or (), on_step, spans=True if demo and spans is None else spans)
     typer.echo(f"{out}: {out.stat().st_size / 1e6:.1f} MB")
 
 
-def evaluated(bundle: Path, scores: Path, *, train: Sequence[Path], seed: int, resamples: int, on_step: OnStep) -> BundleReport:
+def evaluated(
+    bundle: Path,
+    scores: Path,
+    *,
+    train: Sequence[Path],
+    named: Mapping[str, Path],
+    saved: SavedResults,
+    seed: int,
+    resamples: int,
+    on_step: OnStep,
+) -> BundleReport:
     """Evaluate a bundle on saved scores."""
     from classifier.errors import require
 
     require("sklearn", extra="train")
     from classifier.evaluation.bundle_report import report_bundle
 
-    return report_bundle(bundle, scores, train_paths=train, seed=seed, n_resamples=resamples, on_step=on_step)
+    return report_bundle(
+        bundle, scores, train_paths=train, baseline_scores=named, saved=saved, seed=seed, n_resamples=resamples, on_step=on_step
+    )
 
 
-def write_html(out: Path, found: BundleReport, bundle: Path, backgrounds: Sequence[Path], on_step: OnStep) -> None:
-    """Draw the page and write it, whole or not at all."""
+def write_html(
+    out: Path, found: BundleReport, bundle: Path, backgrounds: Sequence[Path], on_step: OnStep, *, spans: bool | None = None
+) -> None:
+    """Draw the page and write it, whole or not at all; ``spans`` None explains mistakes where the bundle runs anyway."""
     from classifier.errors import require
 
     for module in ("jinja2", "matplotlib"):
@@ -73,6 +97,8 @@ def write_html(out: Path, found: BundleReport, bundle: Path, backgrounds: Sequen
     if backgrounds:
         on_step("running over ordinary texts")
     named = [background_of(path, bundle) for path in backgrounds]
+    if spans or (spans is None and backgrounds):
+        found = with_spans(found, on_step)
     on_step("drawing the page")
     write_text_atomic(out, render_report(found, backgrounds=named, command=f"classifier {shlex.join(sys.argv[1:])}"))
 
@@ -117,8 +143,18 @@ def progress() -> Iterator[OnStep]:
         yield on_step
 
 
-def _demo(folder: Path, train: list[Path] | None, on_step: OnStep) -> tuple[Path, Path, list[Path]]:
-    """Score the test texts of the clone; bundle, scores and training texts."""
+@dataclass(frozen=True)
+class _Demo:
+    """What the demo is made of."""
+
+    bundle: Path
+    scores: Path
+    train: list[Path]
+    saved: SavedResults
+
+
+def _demo(folder: Path, train: list[Path] | None, on_step: OnStep) -> _Demo:
+    """Score the test texts of the clone; saved results of ``docs/reports`` stand beside where they belong to its bundle."""
     from classifier.scoring import score_files
 
     bundle = default_bundle()
@@ -131,6 +167,7 @@ def _demo(folder: Path, train: list[Path] | None, on_step: OnStep) -> tuple[Path
     on_step("scoring the test texts")
     scores = folder / "test.npz"
     score_files(bundle, [data / "test.jsonl"], scores)
-    return bundle, scores, train or [data / "train.jsonl"]
+    saved = saved_of_clone(data.parent / "docs" / "reports", bundle, data / "test.jsonl")
+    return _Demo(bundle, scores, train or [data / "train.jsonl"], saved)
 
 

@@ -12,6 +12,8 @@ from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from classifier.evaluation.attack_results import AttackReport
+from classifier.evaluation.bootstrap import Estimate
 from classifier.evaluation.curves import Curves
 
 _VARIABLES = {"#000001": "--ink", "#000002": "--muted", "#000003": "--line", "#000004": "--accent", "#000005": "--bad", "#000006": "--surface"}
@@ -75,6 +77,34 @@ def reliability_figure(curves: Curves) -> Markup:
         axes.plot(probs, shares, "o", color=ACCENT, markeredgecolor=SURFACE, markersize=5)
         at = ", ".join(f"{item.share.value:.2f} at {item.mean_prob:.2f}" for item in _spread(bins, 5))
         return _svg(figure, f"reliability-{curves.question}", f"Reliability of {curves.question}. Share truly yes at mean prob: {at}.")
+
+
+def evasion_figure(report: AttackReport) -> Markup:
+    """Recall lost and false positives gained by flagging, one row a technique, at the highest intensity, with intervals."""
+    strongest = max(item.intensity for item in report.results)
+    results = [item for item in report.results if item.intensity == strongest]
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(6.4, 1.1 + 0.28 * len(results)), layout="constrained")
+        figure.patch.set_alpha(0)
+        axes = figure.add_subplot()
+        axes.patch.set_alpha(0)
+        axes.axvline(0, color=MUTED, linewidth=1)
+        rows = list(range(len(results)))
+        _whiskers(axes, [item.flagged.loss for item in results], [row - 0.14 for row in rows], ACCENT, "o", "recall lost")
+        _whiskers(axes, [item.flagged.rise for item in results], [row + 0.14 for row in rows], BAD, "s", "false positives gained")
+        axes.set_yticks(rows, [item.technique for item in results])
+        axes.set(ylim=(len(results) - 0.4, -0.6), xlabel="difference between rewritten and original texts")
+        axes.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%".replace("-", "−"))
+        axes.grid(visible=False, axis="y")
+        axes.set_axisbelow(True)
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False)
+        at = (f"{item.technique} {item.flagged.loss.value:.2f} and {item.flagged.rise.value:.2f}" for item in results)
+        return _svg(figure, "evasion", f"Recall lost and false positives gained by technique at intensity {strongest:g}: {', '.join(at)}.")
+
+
+def _whiskers(axes: Axes, values: Sequence[Estimate], rows: Sequence[float], colour: str, marker: str, label: str) -> None:
+    axes.hlines(rows, [value.low for value in values], [value.high for value in values], color=colour, linewidth=1.6)
+    axes.plot([value.value for value in values], rows, marker, color=colour, markeredgecolor=SURFACE, markersize=5.5, label=label)
 
 
 def _axes(x_label: str, y_label: str) -> tuple[Figure, Axes]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from classifier.evaluation.bundle_report import BundleReport
+from classifier.evaluation.bundle_results import BundleReport
 from classifier.reports.section import TEMPLATES_DIR, NamedBackground, Section, render
 from classifier.reports.sections import all_sections
 

@@ -9,10 +9,12 @@ from typing import Any
 
 from classifier.decisions.ladder import LevelThreshold
 from classifier.evaluation.bootstrap import Estimate
-from classifier.evaluation.bundle_report import HONESTY, BundleReport
+from classifier.evaluation.bundle_results import AT_EVEN, HONESTY, TFIDF, BundleReport
 from classifier.evaluation.mistakes import SeverityCost
 from classifier.evaluation.results import Evaluation, LevelResult, SeverityResult
 from classifier.policy import Level
+from classifier.reports.evasion import evasion
+from classifier.reports.evidence import evidence
 from classifier.reports.figures import precision_recall_figure, reliability_figure
 from classifier.reports.marking import stretches
 from classifier.reports.section import NamedBackground, Section, render
@@ -48,7 +50,8 @@ def verdict(report: BundleReport) -> Section:
 
 def headline(report: BundleReport) -> Section:
     """The headline numbers next to every baseline."""
-    return Section("headline", "Headline numbers", render("headline.html", report=report, rows=_headline_rows(report)))
+    values = {"rows": _headline_rows(report), "at_even": AT_EVEN if any(item.name != TFIDF for item in report.comparisons) else ""}
+    return Section("headline", "Headline numbers", render("headline.html", report=report, **values))
 
 
 def questions(report: BundleReport) -> Section:
@@ -106,7 +109,7 @@ def mistakes(report: BundleReport) -> Section:
         "sources": sorted({item.source for item in found.worst}),
         "categories": [c for c in policy.category_ids if any(c in (*item.gold_categories, *item.categories) for item in found.worst)],
         "tags": sorted({tag for item in found.worst for tag in item.tags}),
-        "by_model": any(item.model_evidence for item in found.worst),
+        "n_by_model": sum(bool(item.model_evidence) for item in found.worst),
     }
     return Section("mistakes", "Mistakes", render("mistakes.html", **values))
 
@@ -145,7 +148,7 @@ class HeadlineRow:
 def _headline_rows(report: BundleReport) -> list[HeadlineRow]:
     def row(name: str, note: str, pick: str, kind: str = "number") -> HeadlineRow:
         others = tuple(
-            (_picked(item.evaluation, pick), getattr(item.difference, pick)) if hasattr(item.difference, pick) else None
+            (getattr(item.headline, pick), getattr(item.difference, pick)) if hasattr(item.headline, pick) else None
             for item in report.comparisons
         )
         return HeadlineRow(name, note, _picked(report.evaluation, pick), kind, others)
@@ -194,6 +197,8 @@ def all_sections(
         hard_negatives(report),
         *([background(backgrounds)] if backgrounds else []),
         slices(report),
+        *([] if report.saved.attack is None else [evasion(report.saved.attack)]),
+        *([] if report.saved.evidence is None else [evidence(report.saved.evidence)]),
         *extra,
         mistakes(report),
         honesty(report),
