@@ -49,7 +49,7 @@ class ClassifyRequest(_Strict):
     source: Source = "post"
     id: Name | None = None
     items: Annotated[list[Item], Field(min_length=1, max_length=MAX_ITEMS)] | None = None
-    evidence: bool = Field(False, description="Find the deciding spans; some 25 further runs of the encoder where something was found.")
+    evidence: bool = Field(False, description="Find the deciding spans: where something was found, its parts are encoded once more.")
     explain: bool = Field(False, description="Add each decision in words, Chinese and English.")
 
     @model_validator(mode="after")
