@@ -18,10 +18,9 @@ def executed(path: Path) -> nbformat.NotebookNode:
     :raises nbclient.exceptions.CellExecutionError: when a cell fails.
     """
     notebook = nbformat.read(path, as_version=4)
-    # Times of day would make every run differ from the last.
-    client = NotebookClient(
-        notebook, timeout=TIMEOUT, kernel_name="python3", record_timing=False, resources={"metadata": {"path": str(path.resolve().parent)}}
-    )
+    options = {"timeout": TIMEOUT, "kernel_name": "python3", "resources": {"metadata": {"path": str(path.resolve().parent)}}}
+    # Times of day, and where the kernel paused between two prints, would make every run differ from the last.
+    client = NotebookClient(notebook, record_timing=False, coalesce_streams=True, **options)
     client.execute()
     notebook.metadata.language_info = {"name": "python"}
     return notebook

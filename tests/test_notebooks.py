@@ -113,4 +113,4 @@ def test_the_mistakes_are_read_on_dev_alone():
 def test_the_toy_of_the_quickstart_promises_nothing():
     said = _said(nbformat.read(ROOT / "notebooks/quickstart.ipynb", as_version=4))
     for level in ("rectify", "restrict", "ban"):
-        assert f"{level}: off" in said
+        assert f"{level} is switched off" in said

@@ -53,7 +53,8 @@ class FrameDecider:
                 ids=[None if value is None or value != value else str(value) for value in self._column(frame, "id")],  # NaN is not itself
                 evidence=self.evidence,
             )
-            yield pandas.DataFrame([{**columns_of(decision), "error": decision.error} for decision in decisions], columns=[*COLUMNS, "error"])
+            rows = [{**columns_of(decision), "error": decision.error} for decision in decisions]
+            yield pandas.DataFrame(rows, columns=[*COLUMNS, "error"], dtype=object)  # as objects None stays None, where a type would make it NaN
 
     @staticmethod
     def _column(frame: Any, name: str) -> list[Any]:

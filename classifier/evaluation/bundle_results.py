@@ -113,7 +113,7 @@ def _comparisons(evaluation: Evaluation, comparisons: Sequence[BaselineResult]) 
     own = ["this model", *map(shown, vars(headline_of(evaluation)).values())]
     rows = [own, *([item.name, *map(shown, vars(item.headline).values())] for item in comparisons)]
     more = [[f"this model − {item.name}", *map(shown, vars(item.difference).values())] for item in comparisons]
-    tests = [[item.name, item.mcnemar.n_only_first, item.mcnemar.n_only_second, f"{item.mcnemar.p_value:.4f}"] for item in comparisons]
+    tests = [[item.name, item.mcnemar.n_only_first, item.mcnemar.n_only_second, f"{item.mcnemar.p_value:.2g}"] for item in comparisons]
     return "\n\n".join(
         [
             "# Next to the baselines",
