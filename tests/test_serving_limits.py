@@ -30,7 +30,7 @@ def test_a_large_body_is_refused(service):
 
 
 def test_a_request_that_takes_too_long_ends_with_504_and_leaves_the_queue(service):
-    response = service.post(json=work(60, 200, evidence=True))
+    response = service.post(json=work(250, 800, evidence=True))
     assert (response.status_code, response.json()["type"]) == (504, "urn:tiaowen:problem:timeout")
     assert until(lambda: _queue(service) == 0)
 

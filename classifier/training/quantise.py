@@ -11,7 +11,8 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,8 @@ def quantise(path: Path, out: Path, inputs: Iterable[Mapping[str, npt.NDArray[np
     model = onnx.load(path)
     _smooth(model.graph, channel_maxima(model, inputs), smoothing)
     _quantise_tables(model.graph)
-    with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as name, warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")
-        logging.getLogger().setLevel(logging.ERROR)  # the quantiser recommends preprocessing that the fused graph does not need
         smoothed, temporary = Path(name) / "smoothed.onnx", Path(name) / "int8.onnx"
         onnx.save(model, smoothed)
         quantize_dynamic(
@@ -56,6 +56,18 @@ def quantise(path: Path, out: Path, inputs: Iterable[Mapping[str, npt.NDArray[np
         )
         with atomic_path(out) as target:
             target.write_bytes(temporary.read_bytes())
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let the root logger say errors only: the quantiser recommends preprocessing that the fused graph does not need."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
 
 
 def channel_maxima(model: onnx.ModelProto, inputs: Iterable[Mapping[str, npt.NDArray[np.int64]]]) -> dict[str, Floats]:
