@@ -14,7 +14,7 @@ from .serving_process import USER, running, until, work
 
 @pytest.fixture(scope="module")
 def service(tiny_bundle, tmp_path_factory):
-    bounds = ("--max-body", 700_000, "--max-queue", 400_000, "--timeout", 1.5, "--body-timeout", 1.5)
+    bounds = ("--max-body", 1_300_000, "--max-queue", 400_000, "--timeout", 1.0, "--body-timeout", 1.5)
     with running(tiny_bundle.folder, tmp_path_factory.mktemp("limits"), "--threads", 1, "--workers", 1, *bounds) as service:
         yield service
 
@@ -24,13 +24,13 @@ def _queue(service):
 
 
 def test_a_large_body_is_refused(service):
-    for content in (b"x" * 700_001, iter([b"x" * 100_000] * 8)):
+    for content in (b"x" * 1_300_001, iter([b"x" * 100_000] * 14)):
         response = service.post(content=content, headers={"content-type": "application/json"})
         assert (response.status_code, response.headers["content-type"]) == (413, "application/problem+json")
 
 
 def test_a_request_that_takes_too_long_ends_with_504_and_leaves_the_queue(service):
-    response = service.post(json=work(250, 800, evidence=True))
+    response = service.post(json=work(100, 390, evidence=True))
     assert (response.status_code, response.json()["type"]) == (504, "urn:tiaowen:problem:timeout")
     assert until(lambda: _queue(service) == 0)
 
