@@ -19,6 +19,9 @@ from classifier.records import write_examples
 from classifier.training.config import TrainingConfig
 from classifier.training.run import train_bundle
 
+# Two test processes share two cores: one thread each is faster than four that wait for one another.
+torch.set_num_threads(1)
+
 WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK]".split()
 CHARACTERS = "今天我们在小区门口看见一只猫收出币藏品投资发行交易群加微信号元张日息老师课程新闻提醒大家不要相信，。:!? UVabc0123456789"
 
