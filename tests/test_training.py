@@ -12,9 +12,10 @@ from classifier.errors import DataError, EncoderError
 from classifier.records import read_examples
 from classifier.training.config import TrainingConfig
 from classifier.training.export import export_onnx, fp32_difference
+from classifier.training.losses import positive_weights, weighted_loss
 from classifier.training.probe import probe, whitening
 from classifier.training.quantise import quantise
-from classifier.training.train import load_base, positive_weights, train_model, weighted_loss
+from classifier.training.train import load_base, train_model
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ class TrainingConfig:
     ``learning_rate`` is the encoder's and ``head_learning_rate`` that of pooler and classifier; ``warmup_share`` of all steps warm up, then
     the rate falls linearly to 0; a question's positives weigh ``n_negative / n_positive`` in the loss, at most ``max_positive_weight``;
     training stops early after ``patience`` epochs without a better dev average precision; ``seed`` reaches everything random;
+    ``attention_dropout`` drops attention weights in training (hidden states always have the base's dropout);
     ``bf16`` computes in bfloat16 and keeps fp32 weights (two to four times as fast on processors that have it);
     ``augment_share`` of the training texts, violating and benign alike, are also seen once more as rewritten by a random evasion technique
     (substitutes of the ``train`` half, so that the attack suite stays unseen);
@@ -38,6 +39,7 @@ class TrainingConfig:
     weight_decay: float = 0.01
     warmup_share: float = 0.06
     max_positive_weight: float = 3.0
+    attention_dropout: float = 0.0
     patience: int = 2
     augment_share: float = 0.0
     evidence_windows: bool = True

@@ -56,9 +56,7 @@ def training_rows(
     rows = {
         "input_ids": ids,
         "attention_mask": [encoded["attention_mask"][i] for i in kept],
-        "token_type_ids": [
-            [token_type_of(examples[owners[i]].source, source_input)] * len(window) for i, window in zip(kept, ids, strict=True)
-        ],
+        "token_type_ids": [[token_type_of(examples[owners[i]].source, source_input)] * len(window) for i, window in zip(kept, ids, strict=True)],
         "labels": [targets[owners[i]].tolist() for i in kept],
         "length": [len(window) for window in ids],
     }

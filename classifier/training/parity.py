@@ -16,9 +16,7 @@ from classifier.records import read_examples
 from classifier.training.copying import copy_bundle
 
 
-def check_parity(
-    fp32: Path, int8: Path, paths: Sequence[Path], *, gate: ParityGate | None = None, n_threads: int | None = None
-) -> ParityReport:
+def check_parity(fp32: Path, int8: Path, paths: Sequence[Path], *, gate: ParityGate | None = None, n_threads: int | None = None) -> ParityReport:
     """Run both over labelled texts, and write what came of it into the provenance of the int8 bundle, whether the gate passes or not.
 
     :raises BundleError: when the bundles are not of the two precisions.

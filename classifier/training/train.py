@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import torch
 from sklearn.metrics import average_precision_score
 from transformers import (
     AutoTokenizer,
@@ -19,7 +17,6 @@ from transformers import (
     EvalPrediction,
     PreTrainedTokenizerBase,
     Trainer,
-    TrainingArguments,
     set_seed,
 )
 from transformers.trainer_utils import get_last_checkpoint
@@ -28,9 +25,12 @@ from classifier.encoder.base import resolve_base
 from classifier.errors import EncoderError
 from classifier.examples import Example
 from classifier.policy import Policy
+from classifier.training.arguments import training_arguments
 from classifier.training.augment import augmented
 from classifier.training.config import TrainingConfig
 from classifier.training.encoding import training_rows
+from classifier.training.losses import positive_weights, weighted_loss
+from classifier.training.optimizer import make_optimizer
 from classifier.training.probe import start_from_probe
 
 
@@ -66,7 +66,7 @@ def train_model(
     :raises DataError: when the data lacks what training needs.
     """
     set_seed(config.seed)
-    tokenizer, model = load_base(config.base, policy)
+    tokenizer, model = load_base(config.base, policy, attention_dropout=config.attention_dropout)
     seen = augmented(train, share=config.augment_share, seed=config.seed)
     rows = {
         # On dev every text counts once, by its beginning: choosing windows by their evidence would look at the answer.
@@ -86,13 +86,13 @@ def train_model(
         start_from_probe(model, rows["train"], collate, seed=config.seed)
     trainer = Trainer(
         model=model,
-        args=_arguments(config, run_dir, n_rows=len(rows["train"]), progress=progress),
+        args=training_arguments(config, run_dir, n_rows=len(rows["train"]), progress=progress),
         train_dataset=rows["train"],
         eval_dataset=rows["dev"],
         data_collator=collate,
         compute_loss_func=weighted_loss(positive_weights(np.array(rows["train"]["labels"]), config.max_positive_weight)),
         compute_metrics=dev_metrics,
-        optimizers=(_optimizer(model, config), None),
+        optimizers=(make_optimizer(model, config), None),
         callbacks=[EarlyStoppingCallback(early_stopping_patience=config.patience)],
     )
     checkpoint = get_last_checkpoint(str(run_dir / "checkpoints")) if resume and (run_dir / "checkpoints").is_dir() else None
@@ -109,9 +109,10 @@ def train_model(
     )
 
 
-def load_base(base: str, policy: Policy) -> tuple[PreTrainedTokenizerBase, BertForSequenceClassification]:
+def load_base(base: str, policy: Policy, *, attention_dropout: float = 0.0) -> tuple[PreTrainedTokenizerBase, BertForSequenceClassification]:
     """Tokenizer and model with one logit for each question of the policy; all three kinds of base go through here.
 
+    :param attention_dropout: share of the attention weights that training drops; anything above 0 costs a third of the speed on CPUs.
     :raises EncoderError: when the base cannot be loaded, or is no BERT.
     """
     name = resolve_base(base)
@@ -124,7 +125,8 @@ def load_base(base: str, policy: Policy) -> tuple[PreTrainedTokenizerBase, BertF
             problem_type="multi_label_classification",
             id2label=questions,
             label2id={question: i for i, question in questions.items()},
-            attn_implementation="sdpa",
+            attention_probs_dropout_prob=attention_dropout,
+            attn_implementation="eager",  # twice as fast as sdpa in bfloat16 on CPUs: no fused backward pass there
         )
     except (OSError, ValueError) as error:
         raise EncoderError(f"{base}: expected a BERT base (`builtin`, a folder or a hub name) that loads, but got: {error}") from error
@@ -133,79 +135,9 @@ def load_base(base: str, policy: Policy) -> tuple[PreTrainedTokenizerBase, BertF
     return tokenizer, model
 
 
-def positive_weights(labels: npt.NDArray[np.float64], max_weight: float) -> torch.Tensor:
-    """Weight of a question's positives: ``n_negative / n_positive``, from 1 to ``max_weight``.
-
-    :param labels: 0/1, *Shape:* (n_texts, n_questions).
-    :return: float32, *Shape:* (n_questions,).
-
-    >>> positive_weights(np.array([[1, 1], [0, 1], [0, 1], [0, 0]], dtype=float), 2.5).tolist()
-    [2.5, 1.0]
-    """
-    positives = labels.sum(axis=0)
-    ratio = (len(labels) - positives) / np.maximum(positives, 1)
-    return torch.tensor(np.clip(ratio, 1.0, max_weight), dtype=torch.float32)
-
-
-def weighted_loss(weights: torch.Tensor) -> Any:
-    """Binary cross-entropy over all questions with weighted positives, in the form that ``Trainer`` takes."""
-
-    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: Any = None) -> torch.Tensor:
-        logits = outputs["logits"] if isinstance(outputs, dict) else outputs.logits
-        return torch.nn.functional.binary_cross_entropy_with_logits(logits, labels.to(logits.dtype), pos_weight=weights.to(logits.device))
-
-    return loss
-
-
 def dev_metrics(prediction: EvalPrediction) -> dict[str, float]:
     """Mean over the questions of the average precision on dev; a question without a positive does not count."""
     labels = np.asarray(prediction.label_ids)
     columns = [j for j in range(labels.shape[1]) if labels[:, j].any()]
     precisions = [average_precision_score(labels[:, j], prediction.predictions[:, j]) for j in columns]
     return {"average_precision": float(np.mean(precisions)) if precisions else 0.0}
-
-
-def _optimizer(model: BertForSequenceClassification, config: TrainingConfig) -> torch.optim.Optimizer:
-    groups: dict[tuple[bool, bool], list[torch.nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        head = name.startswith(("classifier", "bert.pooler"))
-        groups.setdefault((head, parameter.ndim > 1), []).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {
-                "params": parameters,
-                "lr": config.head_learning_rate if head else config.learning_rate,
-                "weight_decay": config.weight_decay if matrix else 0.0,
-            }
-            for (head, matrix), parameters in groups.items()
-        ]
-    )
-
-
-def _arguments(config: TrainingConfig, run_dir: Path, *, n_rows: int, progress: bool) -> TrainingArguments:
-    n_steps = config.n_epochs * -(-n_rows // config.batch_size)
-    return TrainingArguments(
-        output_dir=str(run_dir / "checkpoints"),
-        num_train_epochs=config.n_epochs,
-        per_device_train_batch_size=config.batch_size,
-        per_device_eval_batch_size=4 * config.batch_size,
-        learning_rate=config.learning_rate,
-        warmup_steps=round(config.warmup_share * n_steps),
-        train_sampling_strategy="group_by_length",
-        length_column_name="length",
-        eval_strategy="epoch",
-        save_strategy="epoch",
-        save_total_limit=2,
-        load_best_model_at_end=True,
-        metric_for_best_model="average_precision",
-        greater_is_better=True,
-        logging_steps=20,
-        bf16=config.bf16,
-        use_cpu=not torch.accelerator.is_available(),  # said outright, or bf16 is refused on a processor that has it
-        report_to=[],
-        disable_tqdm=not progress,
-        seed=config.seed,
-        data_seed=config.seed,
-        remove_unused_columns=True,
-        label_names=["labels"],
-    )
