@@ -1,7 +1,7 @@
 """Micro-batches: calls that come at once share batches; the CPU work runs on threads, so that the event loop stays free.
 
 Texts are taken from the waiting calls in turn, one of each, so that a call with 256 texts does not hold up a call with one. A batch ends at its
-budget of texts and characters. It starts at once when nothing runs; while another runs, one that is not full waits some milliseconds for company.
+budget of texts and characters. It starts at once while a core has nothing to do; else one that is not full waits some milliseconds for company.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from classifier.decisions import Decision
+from classifier.errors import QueueFullError
 from classifier.inference import Classifier
 
 TEXT_OVERHEAD_CHARS = 24
@@ -50,7 +51,7 @@ class BatchLimits:
     """Bounds of batches and of the queue. Characters are those of texts, each counted with an overhead (``cost_of``).
 
     ``max_batch_chars`` and ``max_batch_texts`` bound one batch. A batch that is not full waits at most ``batch_wait_s`` for company, and only while
-    another one runs. What comes on top of ``max_queue_chars`` is refused; None to let everything wait.
+    every core has a text to work on. What comes on top of ``max_queue_chars`` is refused; None to let everything wait.
     """
 
     max_batch_chars: int = 4_096
@@ -76,14 +77,6 @@ class BatchWatcher(Protocol):
 
     def on_batch(self, n_texts: int, elapsed_s: float) -> None:
         """A batch has run."""
-
-
-class QueueFullError(Exception):
-    """Too much waits already; ``retry_after_s`` says when to come again."""
-
-    def __init__(self, retry_after_s: int) -> None:
-        super().__init__(f"the queue is full; come again in {retry_after_s} s")
-        self.retry_after_s = retry_after_s
 
 
 class _Job:
@@ -123,12 +116,15 @@ class _Entry:
 class Batcher:
     """Decides about the texts of many calls at once. All methods are called in one event loop."""
 
-    def __init__(self, limits: BatchLimits, *, n_workers: int = 1, watcher: BatchWatcher | None = None) -> None:
-        """:param n_workers: batches under way at once: with two, one is normalised while the other is in the encoder."""
-        self._limits, self._n_workers, self._watcher = limits, n_workers, watcher
+    def __init__(self, limits: BatchLimits, *, n_workers: int = 1, n_cores: int = 1, watcher: BatchWatcher | None = None) -> None:
+        """:param n_workers: batches under way at once: with two, one is normalised while the other is in the encoder.
+
+        :param n_cores: cores of the encoder; while fewer texts than that are under way, a batch does not wait for company.
+        """
+        self._limits, self._n_workers, self._n_cores, self._watcher = limits, n_workers, n_cores, watcher
         self._pool = ThreadPoolExecutor(n_workers, thread_name_prefix="batch")
         self._jobs: deque[_Job] = deque()
-        self._held = self._n_texts = self._n_running = 0
+        self._held = self._n_texts = self._n_running = self._n_texts_running = 0
         self._due = False
         self._timer: asyncio.TimerHandle | None = None
         self._chars_per_s = _FIRST_CHARS_PER_S
@@ -151,6 +147,11 @@ class Batcher:
             return await job.done
         finally:
             self._leave(job)
+
+    @property
+    def n_running(self) -> int:
+        """Batches under way."""
+        return self._n_running
 
     async def close(self) -> None:
         """Wait until all that was accepted is answered."""
@@ -187,7 +188,7 @@ class Batcher:
         """Start batches while there is a free worker and a reason to start."""
         while self._jobs and self._n_running < self._n_workers:
             full = self._n_texts >= self._limits.max_batch_texts or self._held >= self._limits.max_batch_chars
-            if self._n_running and not (full or self._due):
+            if self._n_texts_running >= self._n_cores and not (full or self._due):
                 if self._timer is None:
                     self._timer = asyncio.get_running_loop().call_later(self._limits.batch_wait_s, self._on_due)
                 return
@@ -218,11 +219,13 @@ class Batcher:
             self._timer.cancel()
         self._timer, self._due = None, False
         self._n_running += 1
+        self._n_texts_running += len(entries)
         running = asyncio.get_running_loop().run_in_executor(self._pool, _run, entries)
         running.add_done_callback(partial(self._finish, entries, time.perf_counter()))
 
     def _finish(self, entries: list[_Entry], started: float, running: asyncio.Future[list[Decision]]) -> None:
         self._n_running -= 1
+        self._n_texts_running -= len(entries)
         elapsed = time.perf_counter() - started
         if self._watcher is not None:
             self._watcher.on_batch(len(entries), elapsed)

@@ -10,6 +10,10 @@
     ├── ScoresError          saved scores are damaged, of another format, or made for another policy
     ├── CalibrationError     scores from which no calibration or threshold can be made
     ├── BundleError          a model folder is incomplete, altered or of another format
+    ├── QueueFullError       too much waits already; says when to come again
+    ├── KeyFileError         a file of API keys is missing, malformed, or holds no key
+    ├── RecordsError         records of decisions cannot be written or read
+    ├── ServiceError         (client.wire) the HTTP service refused or could not be reached; carries status and problem
     └── MissingExtraError    an optional dependency is not installed
 
 ``ValueError`` stays for a programmer's mistake in a call. Every message says what was expected, what was got, and what to do.
@@ -72,6 +76,22 @@ class CalibrationError(ClassifierError):
 
 class BundleError(ClassifierError):
     """A bundle is incomplete, altered, or of a format that this version does not read."""
+
+
+class QueueFullError(ClassifierError):
+    """Too much waits already; ``retry_after_s`` says when to come again."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(f"the queue is full; come again in {retry_after_s} s")
+        self.retry_after_s = retry_after_s
+
+
+class KeyFileError(ClassifierError):
+    """A file of API keys is missing, malformed, or holds no key."""
+
+
+class RecordsError(ClassifierError):
+    """Records of decisions cannot be written or read."""
 
 
 class MissingExtraError(ClassifierError, ImportError):

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from classifier.bundle import LAYOUT, Bundle, load_bundle
 from classifier.cascade import FirstStage, read_first_stage
 from classifier.decisions import Decision, Span, decisions_of, failed_decision, passed_decision
-from classifier.decisions.accounts import AccountDecision, DecidedText, Post, account_rules, decide_account, speaks_of_evasion
+from classifier.decisions.account_texts import AccountText, account_decision, account_texts
+from classifier.decisions.accounts import AccountDecision, Post, account_rules
 from classifier.decisions.evidence import deciding_parts
 from classifier.encoder.cache import DEFAULT_CACHE_SIZE, CacheCounts, EncodingCache
 from classifier.encoder.runtime import Encoded, OnnxEncoder
@@ -118,7 +119,7 @@ class Classifier:
         good = [i for i, item in enumerate(prepared) if item.error is None and i not in passed]
         encoded = self._encode([prepared[i] for i in good])
         decided = decisions_of(
-            self.bundle.calibration.apply(encoded.logits),
+            self.bundle.calibration.apply(encoded.logits, encoded.n_windows),
             self.bundle.ladder,
             self.policy,
             self.bundle.category_thresholds,
@@ -146,21 +147,24 @@ class Classifier:
         :param as_of: the day of the decision; None for the day of the newest post.
         :raises PolicyError: when the policy has no account rules.
         """
-        rules = account_rules(self.policy)
-        post_ids = [f"post-{number}" if post.id is None else post.id for number, post in enumerate(posts, 1)]
+        account_rules(self.policy)
+        texts = account_texts(bio, posts)
         # What the first stage may lose was bounded for texts, not for accounts: here the encoder sees them all.
-        decisions = self._decide([post.text for post in posts], ["post"] * len(posts), post_ids, evidence=False, first_stage=None)
-        decided = [
-            DecidedText(post_id, decision, post.published_at, isinstance(post.text, str) and speaks_of_evasion(post.text, rules))
-            for post, post_id, decision in zip(posts, post_ids, decisions, strict=True)
-        ]
-        decided_bio = None
-        if bio is not None and bio.strip():
-            decision = self._decide([bio], ["bio"], ["bio"], evidence=False, first_stage=None)[0]
-            decided_bio = DecidedText("bio", decision, evading=speaks_of_evasion(bio, rules))
+        decisions = self._decide(
+            [text.text for text in texts], [text.source for text in texts], [text.id for text in texts], evidence=False, first_stage=None
+        )
+        return self.account_decision(texts, decisions, account_id=account_id, as_of=as_of)
+
+    def account_decision(
+        self, texts: Sequence[AccountText], decisions: Sequence[Decision], *, account_id: str | None = None, as_of: datetime.date | None = None
+    ) -> AccountDecision:
+        """The last step of ``classify_account``, for who has decided about ``account_texts`` already, without a first stage.
+
+        :raises PolicyError: when the policy has no account rules.
+        """
         # A void ends the promises about accounts, too.
         ladder = None if self.bundle.void is not None else self.bundle.account_ladder
-        return decide_account(self.policy, decided_bio, decided, account_id=account_id, as_of=as_of, ladder=ladder)
+        return account_decision(self.policy, texts, decisions, account_id=account_id, as_of=as_of, ladder=ladder)
 
     def predict_proba(self, texts: Sequence[str], *, source: str | Sequence[str] = "post") -> Floats:
         """Calibrated probabilities.
@@ -168,7 +172,8 @@ class Classifier:
         :return: float32, *Shape:* (n_texts, n_questions), columns as in ``policy.questions``.
         :raises TextError: when a text cannot be classified; names its row.
         """
-        return self.bundle.calibration.apply(self.encode(texts, source=source).logits)
+        encoded = self.encode(texts, source=source)
+        return self.bundle.calibration.apply(encoded.logits, encoded.n_windows)
 
     def encode(self, texts: Sequence[str], *, source: str | Sequence[str] = "post") -> Encoded:
         """Raw logits, before calibration, and the number of windows of each text.

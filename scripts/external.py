@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import accuracy_score, f1_score
@@ -62,7 +65,10 @@ confidence_level = 0.95
 
 @dataclass(frozen=True)
 class Figures:
-    """Accuracy and macro-F1 in percent, over all test texts and over the ``n_unseen`` of them that do not stand in the training split."""
+    """Accuracy and macro-F1 in percent, over all test texts and over the ``n_unseen`` of them that do not stand in the training split.
+
+    ``seconds`` count from the last start; ``interval`` (of accuracy) and ``macro_f1_interval`` are 95% intervals over the test texts.
+    """
 
     seed: int
     accuracy: float
@@ -72,6 +78,42 @@ class Figures:
     n_test: int
     n_unseen: int
     seconds: float
+    interval: tuple[float, float] = (float("nan"), float("nan"))
+    macro_f1_interval: tuple[float, float] = (float("nan"), float("nan"))
+
+
+@dataclass(frozen=True)
+class Results:
+    """What was run, and the figures of each seed so far; seeds of other settings are never mixed in."""
+
+    settings: Mapping[str, Any]
+    figures: tuple[Figures, ...] = ()
+
+    def write(self, path: Path) -> None:
+        """Keep them as JSON, whole or not at all; no text is kept."""
+        content = {"published": PUBLISHED, "settings": dict(self.settings), "results": [asdict(figures) for figures in self.figures]}
+        write_text_atomic(path, json.dumps(content, indent=1) + "\n")
+
+    @classmethod
+    def read(cls, path: Path, settings: Mapping[str, Any]) -> Results:
+        """Figures that an earlier call with the same settings left, none where there are none.
+
+        :raises DataError: when the file holds the figures of other settings.
+        """
+        if not path.exists():
+            return cls(settings)
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            found = cls(content["settings"], tuple(Figures(**_with_tuples(item)) for item in content["results"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError((Problem(str(path), 0, "file", f"expected figures of this script, but got: {error!r}; name another --out"),)) from error
+        if found.settings != settings:
+            raise DataError((Problem(str(path), 0, "settings", f"expected {settings}, but got {found.settings}; name another --out"),))
+        return found
+
+
+def _with_tuples(item: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in item.items()}
 
 
 def read_split(path: Path, *, limit: int | None, seed: int) -> list[Example]:
@@ -116,7 +158,21 @@ def figures_of(scores: Scores, policy: Policy, seen: set[str], *, seed: int, sec
     unseen = np.array([same_text(example.text) not in seen for example in scores.examples])
     accuracy, macro_f1 = _percent(gold, said)
     unseen_accuracy, unseen_macro_f1 = _percent(gold[unseen], said[unseen])
-    return Figures(seed, accuracy, macro_f1, unseen_accuracy, unseen_macro_f1, len(gold), int(unseen.sum()), seconds)
+    accuracies, macro_f1s = intervals(gold, said, seed=seed)
+    return Figures(
+        seed, accuracy, macro_f1, unseen_accuracy, unseen_macro_f1, len(gold), int(unseen.sum()), seconds, accuracies, macro_f1s
+    )
+
+
+def intervals(gold: np.ndarray, said: np.ndarray, *, seed: int, n_resamples: int = 1000) -> list[tuple[float, float]]:
+    """95% intervals of accuracy and macro-F1 in percent: percentiles over resampled test texts, which says nothing about other seeds.
+
+    :param gold: 0/1, *Shape:* (n_texts,); ``said`` likewise.
+    """
+    generator = np.random.default_rng(seed)
+    drawn = [_percent(gold[rows], said[rows]) for rows in generator.integers(len(gold), size=(n_resamples, len(gold)))]
+    low, high = np.percentile(np.array(drawn), (2.5, 97.5), axis=0)
+    return [(float(low[column]), float(high[column])) for column in (0, 1)]
 
 
 def _percent(gold: np.ndarray, said: np.ndarray) -> tuple[float, float]:
@@ -124,7 +180,7 @@ def _percent(gold: np.ndarray, said: np.ndarray) -> tuple[float, float]:
 
 
 def run_seed(splits: Mapping[str, Sequence[Example]], config: TrainingConfig, folder: Path) -> Figures:
-    """Train on ``train``, stop early by ``dev``, score ``test``; everything lands in ``folder``."""
+    """Train on ``train``, stop early by ``dev``, score ``test``; everything lands in ``folder``, and a run that was killed there goes on."""
     started = time.monotonic()
     write_text_atomic(folder / "policy.toml", POLICY)
     paths = {name: folder / f"{name}.jsonl" for name in SPLITS}
@@ -139,7 +195,7 @@ def run_seed(splits: Mapping[str, Sequence[Example]], config: TrainingConfig, fo
         config=config,
         int8=False,
         keep_weights=False,
-        resume=False,
+        resume=True,
     )
     scores = score_files(folder / "bundle", [paths["test"]], folder / "test.npz")
     seen = {same_text(example.text) for example in splits["train"]}
@@ -159,27 +215,70 @@ def words_of(results: Sequence[Figures]) -> str:
     return "\n".join(lines)
 
 
+def table_of(results: Sequence[Figures]) -> str:
+    """The results as a Markdown table, a line a seed: percent on the test split with 95% intervals over its texts."""
+    rows = [
+        f"| {r.seed} | {r.accuracy:.2f} ({r.interval[0]:.2f} to {r.interval[1]:.2f}) "
+        f"| {r.macro_f1:.2f} ({r.macro_f1_interval[0]:.2f} to {r.macro_f1_interval[1]:.2f}) | {r.seconds:,.0f} |"
+        for r in results
+    ]
+    if len(results) > 1:
+        accuracies, macro_f1s = (np.array([getattr(r, name) for r in results]) for name in ("accuracy", "macro_f1"))
+        means = (f"{values.mean():.2f} ± {values.std(ddof=1):.2f}" for values in (accuracies, macro_f1s))
+        rows.append(f"| mean ± sd | {' | '.join(means)} | |")
+    rows.append(f"| RoBERTa-base, published | {PUBLISHED['accuracy']:.2f} | {PUBLISHED['macro_f1']:.2f} | |")
+    return "\n".join(["| seed | accuracy | macro-F1 | seconds |", "|---|---|---|---|", *rows]) + "\n"
+
+
 def main() -> None:
-    """Read the folder, run every seed, print the figures and keep them as JSON."""
+    """Read the folder, run every seed that has not been run yet, print the figures and keep them as JSON and as a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="train.jsonl, dev.jsonl and test.jsonl, with `text` and `label` 0 or 1")
-    parser.add_argument("--out", type=Path, default=Path("runs/external.json"), help="the figures as JSON; no text is kept")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("runs/external.json"), help="the figures as JSON, a table (.md) beside it; no text is kept")
+    parser.add_argument("--work", type=Path, default=None, help="keep the run of the current seed here, so that a killed call goes on inside it")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds 1 to so many, one after another; those in --out are not run again")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--limit", type=int, default=None, help="use so many texts of each split, for a trial")
     parser.add_argument("--base", default="builtin", help="builtin, a folder or a hub name")
     parser.add_argument("--bf16", action="store_true", help="compute in bfloat16, faster on processors that have it")
+    parser.add_argument("--learning-rate", type=float, default=TrainingConfig.learning_rate, help="of the encoder; BERT-base wants 2e-5 to 5e-5")
+    parser.add_argument("--save-steps", type=int, default=200, help="a checkpoint every so many updates, with --work")
     options = parser.parse_args()
     splits = {name: read_split(options.folder / f"{name}.jsonl", limit=options.limit, seed=0) for name in SPLITS}
-    results = []
-    for seed in range(1, options.seeds + 1):
+    settings = {name: getattr(options, name) for name in ("epochs", "limit", "base", "bf16", "learning_rate")}
+    results = Results.read(options.out, settings)
+    done = {figures.seed for figures in results.figures}
+    for seed in (seed for seed in range(1, options.seeds + 1) if seed not in done):
         config = TrainingConfig(
-            base=options.base, n_epochs=options.epochs, batch_size=32, max_tokens=128, max_positive_weight=1.0, bf16=options.bf16, seed=seed
+            base=options.base,
+            n_epochs=options.epochs,
+            batch_size=32,
+            max_tokens=128,
+            max_positive_weight=1.0,
+            bf16=options.bf16,
+            learning_rate=options.learning_rate,
+            save_steps=options.save_steps if options.work else 0,
+            seed=seed,
         )
-        with tempfile.TemporaryDirectory() as folder:  # the texts are another's: none stays behind
-            results.append(run_seed(splits, config, Path(folder)))
-        write_text_atomic(options.out, json.dumps({"published": PUBLISHED, "results": [asdict(r) for r in results]}, indent=1) + "\n")
-    print(words_of(results))
+        with work_folder(options.work, seed) as folder:
+            figures = run_seed(splits, config, folder)
+        results = Results(settings, (*results.figures, figures))
+        results.write(options.out)
+        write_text_atomic(options.out.with_suffix(".md"), table_of(results.figures))
+    print(words_of(results.figures))
+
+
+@contextmanager
+def work_folder(kept: Path | None, seed: int) -> Iterator[Path]:
+    """A folder for one seed. The texts are another's: none stays behind once the seed is done."""
+    if kept is None:
+        with tempfile.TemporaryDirectory() as name:
+            yield Path(name)
+        return
+    folder = kept / f"seed-{seed}"
+    folder.mkdir(parents=True, exist_ok=True)
+    yield folder
+    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from classifier.async_inference import AsyncClassifier
-from classifier.batching import BatchLimits, QueueFullError, TextItem, cost_of
-from classifier.errors import BundleError, TextError
+from classifier.batching import BatchLimits
+from classifier.errors import BundleError, QueueFullError, TextError
 from classifier.inference import Classifier
 
 PIECES = st.sampled_from(["收U", "出币", "今天看见一只猫", "加微信群大家", "投资日息", "\u200b", "\ud800", "", "🅱️", "a1"])
@@ -80,13 +80,6 @@ def test_calls_that_come_together_share_batches(classifier):
     assert watcher.queue[-1] == 0
 
 
-def test_a_batch_keeps_its_budget_of_characters(classifier):
-    watcher, text = Watcher(), "收U" * 50
-    limits = BatchLimits(max_batch_chars=2 * cost_of(TextItem(text)))
-    run(classifier, lambda ours: ours.classify_many([text] * 8), limits=limits, watcher=watcher)
-    assert watcher.batches == [2, 2, 2, 2]
-
-
 def test_a_bad_text_fails_alone(classifier):
     async def use(ours):
         return await asyncio.gather(*(ours.classify(text, evidence=False) for text in ("收U", "", "今天")), return_exceptions=True)
@@ -120,18 +113,6 @@ def test_what_was_cancelled_is_not_decided(classifier):
 
     run(classifier, use, limits=BatchLimits(max_batch_texts=1), watcher=watcher)
     assert sum(watcher.batches) == 1  # the one that was under way
-
-
-def test_a_large_call_does_not_hold_up_a_small_one(classifier):
-    async def use(ours):
-        large = asyncio.ensure_future(ours.classify_many([f"收U{n}" for n in range(200)]))
-        await asyncio.sleep(0)
-        await ours.classify("今天", evidence=False)
-        early = not large.done()
-        await large
-        return early
-
-    assert run(classifier, use, limits=BatchLimits(max_batch_texts=8))
 
 
 def test_a_full_queue_refuses_and_says_when_to_come_again(classifier):

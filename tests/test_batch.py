@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import pickle
+import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pandas
 import pyarrow
@@ -15,12 +20,13 @@ import pyarrow.parquet
 import pytest
 
 from classifier import Classifier
-from classifier.batch import SPARK_SCHEMA, BatchSettings, FrameDecider, decide_partition, partitions_of, plan_for
+from classifier.batch import SPARK_SCHEMA, BatchSettings, FrameDecider, decide_partition, partitions_of, plan_for, read_rate
 from classifier.decisions import Decision
 from classifier.errors import DataError
 
 from .serving_process import until
 
+ROOT = Path(__file__).parents[1]
 TEXTS = ["收U出U加微信", "看见一只猫", "发行新币加微信群大家"]
 
 
@@ -131,12 +137,53 @@ def test_a_frame_without_the_texts_is_refused(tiny_bundle):
         list(FrameDecider(str(tiny_bundle.folder))(iter([pandas.DataFrame({"words": TEXTS})])))
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # Spark's Python tells of its own dependencies, with another release each time
+def test_a_local_spark_decides_row_for_row_on_its_own_workers(loaded, tiny_bundle, monkeypatch):
+    """Spark sends the decider and the frames to other processes, and back through its own schema."""
+    pyspark_sql = pytest.importorskip("pyspark.sql")
+    if shutil.which("java") is None:
+        pytest.skip("needs Java")
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), *sys.path]))
+    builder = pyspark_sql.SparkSession.builder.master("local[2]")
+    for name, value in {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}.items():
+        builder = builder.config(name, value)
+    spark = builder.getOrCreate()
+    try:
+        rows = [(f"{number}{text}", None if number % 3 else str(number)) for number, text in enumerate(TEXTS * 20)] + [(None, "empty")]
+        frame = spark.createDataFrame(rows, "text string, id string").repartition(4)
+        found = {row["text_sha256"]: row for row in frame.mapInPandas(FrameDecider(str(tiny_bundle.folder)), schema=SPARK_SCHEMA).collect()}
+    finally:
+        spark.stop()
+    expected = loaded.classify_many([text for text, _ in rows[:-1]], ids=[name for _, name in rows[:-1]])
+    assert {key: Decision.from_dict(json.loads(row["decision"])) for key, row in found.items() if row["error"] is None} == {
+        decision.text_sha256: decision for decision in expected
+    }
+    assert [(row["id"], row["error"]) for row in found.values() if row["error"] is not None] == [("empty", "expected a text, but got NoneType")]
+
+
 def test_a_plan_by_hand():
     # 1e9 / (86,400 s * 203 texts/s * 0.7) = 81.45 machines; 1e6 / 203 s = 4,926 s = 1.368 h
     plan = plan_for(1e9, machine_texts_per_s=203, price_per_hour=0.1, utilisation=0.7)
     assert plan.n_machines == 82
     assert plan.machine_hours_per_million == pytest.approx(1.368, abs=1e-3)
     assert plan.cost_per_million == pytest.approx(82 * 2.4 / 1_000)
+
+
+def test_the_page_shows_what_the_command_prints():
+    page = (ROOT / "docs/batch.md").read_text(encoding="utf-8")
+    (command,) = re.findall(r"^classifier (batch-plan --rates .*)$", page, re.M)
+    code = "from classifier.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code, *shlex.split(command)], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout in page
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"texts_per_s": 100}', '{"texts_per_s": 0, "cores": 2, "measured": "m", "texts": "t"}'])
+def test_a_file_of_rates_that_says_no_speed_is_refused(tmp_path, content):
+    (tmp_path / "rates.json").write_text(content)
+    with pytest.raises(DataError, match="expected"):
+        read_rate(tmp_path / "rates.json")
 
 
 def batch(settings, *options):

@@ -86,6 +86,41 @@ def test_words_tell_the_spread_and_the_published_figures(external):
     assert "82.75" in words
 
 
+def test_intervals_hold_the_figures_and_shrink_with_the_texts(external):
+    gold = np.tile([0, 1, 1, 0], 25).astype(np.int8)
+    said = np.tile([0, 1, 0, 0], 25).astype(np.int8)
+    (low, high), (low_f1, high_f1) = external.intervals(gold, said, seed=1)
+    # Accuracy 75 of 100: a normal interval is 75 ± 1.96 * sqrt(0.75 * 0.25 / 100) * 100 = 66.5 to 83.5.
+    assert (low, high) == (pytest.approx(66.5, abs=1.5), pytest.approx(83.5, abs=1.5))
+    assert low_f1 < 100 * (2 * 0.5 / 1.5 + 0.8) / 2 < high_f1
+    (wider_low, _), _ = external.intervals(gold[:20], said[:20], seed=1)
+    assert wider_low < low
+
+
+def test_seeds_that_are_done_are_read_back_and_other_settings_refused(external, tmp_path):
+    figures = external.Figures(1, 80.0, 79.0, 80.0, 79.0, 10, 9, 1.0, (70.0, 90.0), (68.0, 89.0))
+    external.Results({"epochs": 2}, (figures,)).write(tmp_path / "out.json")
+    assert external.Results.read(tmp_path / "out.json", {"epochs": 2}).figures == (figures,)
+    with pytest.raises(DataError, match="name another --out"):
+        external.Results.read(tmp_path / "out.json", {"epochs": 3})
+    assert "| 1 | 80.00 (70.00 to 90.00) | 79.00 (68.00 to 89.00) | 1 |" in external.table_of([figures])
+
+
+def test_a_second_call_runs_only_the_seeds_that_are_missing(external, tmp_path, tiny_base, monkeypatch, capsys):
+    folder = folder_of(tmp_path)
+    call = ["external", str(folder), "--out", str(tmp_path / "out.json"), "--work", str(tmp_path / "work"), "--epochs", "1", "--base", str(tiny_base)]
+    monkeypatch.setattr(sys, "argv", [*call, "--seeds", "1"])
+    external.main()
+    first = json.loads((tmp_path / "out.json").read_text())["results"]
+    monkeypatch.setattr(sys, "argv", [*call, "--seeds", "2"])
+    external.main()
+    both = json.loads((tmp_path / "out.json").read_text())["results"]
+    assert [item["seed"] for item in both] == [1, 2]
+    assert both[0] == first[0]
+    assert list((tmp_path / "work").iterdir()) == []
+    assert "over 2 seed(s)" in capsys.readouterr().out
+
+
 def test_a_tiny_run(external, tmp_path, tiny_base):
     folder = folder_of(tmp_path)
     splits = {name: external.read_split(folder / f"{name}.jsonl", limit=None, seed=0) for name in external.SPLITS}

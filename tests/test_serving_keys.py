@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from classifier.serving.keys import KeyFile, KeyFileError, keys_of, new_key
+from classifier.errors import KeyFileError
+from classifier.serving.keys import KeyFile, keys_of, new_key
 from classifier.serving.settings import ServeSettings
 
 from .serving_process import ADMIN, USER, running, until

@@ -6,8 +6,12 @@ import json
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 
+import httpx
 import pytest
+
+from classifier.serving.connections import room_for_refusals
 
 from .serving_process import USER, running, until, work
 
@@ -91,6 +95,42 @@ def test_a_client_that_leaves_takes_its_texts_with_it(patient):
         assert until(lambda: _queue(patient) > 0)
     assert until(lambda: any(line.get("request_id") == "gone" and line["status"] == 408 for line in patient.log()))
     assert until(lambda: _queue(patient) == 0)
+
+
+@contextmanager
+def _held(service, n_connections):
+    """So many connections that were answered once and stay open."""
+    with ExitStack() as stack:
+        for _ in range(n_connections):
+            connection = stack.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=60))
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.recv(65_536)
+        yield
+
+
+def test_a_connection_too_many_is_told_503_with_its_problem_and_health_is_still_answered(tiny_bundle, tmp_path):
+    with running(tiny_bundle.folder, tmp_path, "--threads", 1, "--max-connections", 16) as service:
+        with _held(service, 16):
+            response = service.post(json={"text": "收U"})
+            assert (response.status_code, response.json()["type"]) == (503, "urn:tiaowen:problem:too-many-connections")
+            assert (response.headers["retry-after"], response.headers["connection"]) == ("1", "close")
+            assert response.headers["x-request-id"] in response.json()["instance"]
+            assert service.get("/healthz").status_code == 200
+        assert until(lambda: service.post(json={"text": "收U"}).status_code == 200)
+
+
+def test_connections_beyond_all_room_are_closed_at_once(tiny_bundle, tmp_path):
+    with running(tiny_bundle.folder, tmp_path, "--threads", 1, "--max-connections", 4) as service:
+        with _held(service, 4 + room_for_refusals(4)), pytest.raises(httpx.TransportError):
+            service.get("/healthz")
+        assert until(lambda: _answers(service))
+
+
+def _answers(service):
+    try:
+        return service.post(json={"text": "收U"}).status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def test_garbage_on_the_wire_does_not_harm(service):

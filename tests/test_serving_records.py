@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,18 +15,21 @@ import httpx
 import pytest
 import sqlalchemy
 
+from classifier.errors import RecordsError
 from classifier.inference import Classifier
 from classifier.serving.fingerprints import Fingerprints
 from classifier.serving.reading_records import stored_records
-from classifier.serving.records import JsonlSink, RecordsError, RecordWriter, text_record
+from classifier.serving.records import JsonlSink, RecordWriter, text_record
 from classifier.serving.records_sql import SqlSink
 from classifier.serving.replay import replay
 
 from .conftest import make_examples
-from .serving_process import USER, running, strict_variant
+from .postgres_process import postgres, postgres_programs
+from .serving_process import USER, running, strict_variant, until
 
 TEXTS = [example.text for example in make_examples(30, seed=41)] + ["收\ud800U", "收U\u2028\x00", "🅱️圈收Ｕ"]
 ACCOUNT = {"account_id": "a", "bio": "收U出U加微信", "posts": [{"text": "收U加微信群", "published_at": "2026-01-02"}], "as_of": "2026-02-01"}
+_NUMBERS = itertools.count()
 FULL_DISK = Path("/dev/full")
 JSON_TYPE = {"content-type": "application/json"}
 
@@ -45,11 +48,43 @@ def _replay(*arguments):
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()], json.loads(done.stderr.splitlines()[0])
 
 
-@pytest.fixture(scope="module", params=["jsonl", "sqlite"])
-def recorded(request, tiny_bundle, tmp_path_factory):
-    """Where the records of a service are, and its answers."""
+@pytest.fixture(scope="module")
+def server():
+    """A PostgreSQL, where it is installed."""
+    pytest.importorskip("psycopg")
+    if postgres_programs() is None:
+        pytest.skip("needs the programs of PostgreSQL")
+    with postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", params=["jsonl", "sqlite", "postgresql"])
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def target(kind, request, tmp_path_factory):
+    """A fresh place for records of each kind."""
     folder = tmp_path_factory.mktemp("records")
-    target = str(folder / "kept" / "records.jsonl") if request.param == "jsonl" else f"sqlite:///{folder}/records.db"
+    if kind == "postgresql":
+        return _fresh_database(request.getfixturevalue("server"))
+    return str(folder / "kept" / "records.jsonl") if kind == "jsonl" else f"sqlite:///{folder}/records.db"
+
+
+def _fresh_database(server):
+    name = f"d{next(_NUMBERS)}"
+    engine = sqlalchemy.create_engine(server.url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(f"create database {name}"))
+    engine.dispose()
+    return server.url.rpartition("/")[0] + f"/{name}"
+
+
+@pytest.fixture(scope="module")
+def recorded(target, tiny_bundle, tmp_path_factory):
+    """Where the records of a service are, and its answers."""
+    folder = tmp_path_factory.mktemp("service")
     with running(tiny_bundle.folder, folder, "--threads", 1, "--records", target, "--record-texts") as service:
         answers = _fill(service)
     return target, answers
@@ -108,25 +143,26 @@ def test_replay_reports_a_record_that_was_tampered_with(classifier, tmp_path):
     assert (code, difference["number"], difference["fields"]) == (1, 2, ["probs"])
 
 
-def test_no_text_is_kept_unless_asked_for(classifier, tiny_bundle, tmp_path):
-    path = tmp_path / "records.jsonl"
-    with running(tiny_bundle.folder, tmp_path, "--threads", 1, "--records", path) as service:
+def test_no_text_is_kept_unless_asked_for(tiny_bundle, tmp_path):
+    path, variant = tmp_path / "records.jsonl", strict_variant(tiny_bundle, tmp_path / "variant")  # evidence about every text
+    with running(variant.folder, tmp_path, "--threads", 1, "--records", path) as service:
         answers = _fill(service)
     assert any(decision["evidence"] for decision in answers[1]["decisions"])
     content = path.read_text()
     assert not any(text[:4] in content for text in TEXTS)
-    report = replay(stored_records(str(path)), classifier, against=False)
+    report = replay(stored_records(str(path)), Classifier.load(variant.folder, n_threads=1), against=False)
     assert report.n_without_text == report.n_records == 2 * len(TEXTS) + 4
 
 
-def test_the_columns_of_the_database_can_be_searched(tiny_bundle, tmp_path):
-    url = f"sqlite:///{tmp_path}/records.db"
-    with running(tiny_bundle.folder, tmp_path, "--threads", 1, "--records", url) as service:
-        answer = service.post(json={"items": [{"text": text} for text in TEXTS[:5]]}).json()
-    engine = sqlalchemy.create_engine(url)
+def test_the_columns_of_the_database_can_be_searched(recorded, kind):
+    if kind == "jsonl":
+        pytest.skip("a file has no columns")
+    target, (answer, *_) = recorded
+    engine = sqlalchemy.create_engine(target)
     with engine.connect() as connection:
         columns = "text_sha256, level, review, model_fingerprint, policy_fingerprint, ladder_fingerprint"
-        rows = connection.execute(sqlalchemy.text(f"select {columns} from decisions where request_id = :id"), {"id": answer["request_id"]}).all()
+        select = sqlalchemy.text(f"select {columns} from decisions where request_id = :id order by number")
+        rows = connection.execute(select, {"id": answer["request_id"]}).all()
     engine.dispose()
     assert [tuple(row) for row in rows] == [tuple(item[name] for name in columns.split(", ")) for item in answer["decisions"]]
 
@@ -141,35 +177,6 @@ def test_a_torn_last_line_is_told_and_the_rest_is_read(classifier, tmp_path, cap
     sink.close()
     assert [message.message for message in caplog.records] == ["torn_record"]
     assert [record.content is None for record in stored_records(str(path))] == [False, False, True, False]
-
-
-def test_a_killed_service_has_kept_every_decision_that_it_said_was_recorded(tiny_bundle, tmp_path):
-    path, answered, stop = tmp_path / "records.jsonl", [], threading.Event()
-
-    def ask(name):
-        with httpx.Client(base_url=service.url, headers={"Authorization": f"Bearer {USER.secret}"}, timeout=10) as client:
-            for number in range(100_000):
-                items = [{"text": text, "id": f"{name}-{number}-{i}"} for i, text in enumerate(TEXTS[: 1 + number % 4])]
-                try:
-                    response = client.post("/v1/classify", json={"items": items})
-                except httpx.TransportError:
-                    return
-                answered.append(response.json())
-                if stop.is_set():
-                    return
-
-    with running(tiny_bundle.folder, tmp_path, "--threads", 1, "--records", path) as service, ThreadPoolExecutor(8) as pool:
-        asking = [pool.submit(ask, name) for name in range(8)]
-        time.sleep(1.0)
-        service.process.kill()
-        service.process.wait(5)
-        stop.set()
-        for future in asking:
-            future.result()
-    kept = {(r.content["request_id"], r.content["decision"]["id"]) for r in stored_records(str(path)) if r.content is not None}
-    promised = {(answer["request_id"], item["id"]) for answer in answered if answer["recorded"] for item in answer["decisions"]}
-    assert len(promised) > 50
-    assert promised <= kept
 
 
 def _write(sink, groups):
@@ -218,3 +225,45 @@ def test_records_of_another_version_are_refused(tmp_path):
     (tmp_path / "r.jsonl").write_text('{"record_version": 2}\n')
     with pytest.raises(RecordsError, match="version 1, but got 2"):
         list(stored_records(str(tmp_path / "r.jsonl")))
+
+
+def test_a_killed_service_has_kept_every_decision_that_it_said_was_recorded(recorded, tiny_bundle, tmp_path):
+    target, answered, stop = recorded[0], [], threading.Event()
+
+    def ask(name):
+        with httpx.Client(base_url=service.url, headers={"Authorization": f"Bearer {USER.secret}"}, timeout=10) as client:
+            for number in range(100_000):
+                items = [{"text": text, "id": f"{name}-{number}-{i}"} for i, text in enumerate(TEXTS[: 1 + number % 4])]
+                try:
+                    response = client.post("/v1/classify", json={"items": items})
+                except httpx.TransportError:
+                    return
+                answered.append(response.json())
+                if stop.is_set():
+                    return
+
+    with running(tiny_bundle.folder, tmp_path, "--threads", 1, "--records", target) as service, ThreadPoolExecutor(8) as pool:
+        asking = [pool.submit(ask, name) for name in range(8)]
+        assert until(lambda: len(answered) > 60)
+        service.process.kill()
+        service.process.wait(5)
+        stop.set()
+        for future in asking:
+            future.result()
+    kept = {(r.content["request_id"], r.content["decision"].get("id")) for r in stored_records(target) if r.content is not None}
+    promised = {(answer["request_id"], item["id"]) for answer in answered if answer["recorded"] for item in answer["decisions"]}
+    assert len(promised) > 50
+    assert promised <= kept
+
+
+def test_records_go_on_when_the_database_comes_back(server, classifier):
+    sink, records = SqlSink(_fresh_database(server)), _records(classifier, TEXTS[:3])
+    sink.write(records[:1])
+    server.stop("immediate")  # as a crash would
+    with pytest.raises(RecordsError) as error:
+        sink.write(records[1:2])
+    server.start()
+    sink.write(records[2:])
+    assert TEXTS[1] not in str(error.value)  # a database error repeats the rows; ours must not
+    assert [json.loads(row)["text"] for row in sink.rows()] == [TEXTS[0], TEXTS[2]]
+    sink.close()

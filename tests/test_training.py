@@ -12,7 +12,7 @@ from classifier.errors import DataError, EncoderError
 from classifier.records import read_examples
 from classifier.training.config import TrainingConfig
 from classifier.training.export import export_onnx, fp32_difference
-from classifier.training.losses import positive_weights, weighted_loss
+from classifier.training.losses import positive_weights, question_losses, question_weights
 from classifier.training.probe import probe, whitening
 from classifier.training.quantise import quantise
 from classifier.training.train import load_base, train_model
@@ -105,7 +105,8 @@ def test_the_loss_equals_torchs_own():
     logits, labels = torch.tensor([[0.3, -2.0]]), torch.tensor([[1.0, 0.0]])
     weights = torch.tensor([2.0, 1.0])
     expected = torch.nn.BCEWithLogitsLoss(pos_weight=weights)(logits, labels)
-    assert weighted_loss(weights)({"logits": logits}, labels) == expected
+    losses = question_losses(logits, labels, kind="bce", positives=weights)
+    assert (losses * question_weights(1, 2, 1.0)).mean() == expected
 
 
 def test_whitened_vectors_are_centred_and_uncorrelated():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from classifier.batch.rates import Rate
+
 _DAY_S = 86_400
 
 
@@ -51,3 +53,19 @@ def plan_for(texts_per_day: float, *, machine_texts_per_s: float, price_per_hour
         cost_per_million=cost_per_day / texts_per_day * 1e6,
         cost_per_day=cost_per_day,
     )
+
+
+def plan_table(rate: Rate, *, texts_per_day: float, price_per_hour: float = 0.0, utilisation: float = 0.7) -> str:
+    """A plan as a Markdown table that says how each figure follows from the measured ones."""
+    plan = plan_for(texts_per_day, machine_texts_per_s=rate.texts_per_s, price_per_hour=price_per_hour, utilisation=utilisation)
+    busy, hours = plan.texts_per_s / rate.texts_per_s, plan.machine_hours_per_million
+    rows = [
+        ("measured on one machine", f"`{rate.measured}` ({rate.texts})", f"{rate.texts_per_s:g} texts/s on {rate.cores} cores"),
+        ("to be done", f"{texts_per_day:,.0f} / 86,400 s", f"{plan.texts_per_s:,.0f} texts/s"),
+        ("time of one machine a million texts", f"1,000,000 / {rate.texts_per_s:g} / 3,600", f"{hours:.2f} h, {rate.cores * hours:.2f} core hours"),
+        ("machines, never idle", f"{plan.texts_per_s:,.0f} / {rate.texts_per_s:g}", f"{busy:.1f}"),
+        (f"machines, planned at {utilisation:.0%}", f"{busy:.1f} / {utilisation:g}, up", f"{plan.n_machines:,}"),
+        ("cost of a million texts", f"{plan.n_machines:,} machines x 24 h x {price_per_hour:g} / millions a day", f"{plan.cost_per_million:.2f}"),
+        ("cost of a day", f"{plan.n_machines:,} machines x 24 h x {price_per_hour:g}", f"{plan.cost_per_day:,.0f}"),
+    ]
+    return "\n".join(["| what | how | value |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -110,6 +111,7 @@ def _ray(ray: Any, address: str | None, *, n_cpus: int) -> Iterator[None]:
     # One core more than the actors need: Ray Data keeps one for the reading of its own input.
     size = {} if address else {"num_cpus": n_cpus + 1, "include_dashboard": False}
     ray.init(address=address, logging_level="error", log_to_driver=False, **size)
+    logging.getLogger("ray.data").setLevel(logging.ERROR)  # its plans and progress are not what was asked for
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     try:

@@ -48,9 +48,9 @@ class FrameDecider:
             if self.text_field not in frame.columns:
                 raise DataError((Problem("frame", 0, self.text_field, f"expected this column, but got {list(frame.columns)}"),))
             decisions = classifier.classify_many(
-                frame[self.text_field].tolist(),
+                [None if _is_missing(value) else value for value in frame[self.text_field].tolist()],  # type: ignore[misc]  # gets an error
                 source=[self.source if not isinstance(value, str) or not value else value for value in self._column(frame, "source")],
-                ids=[None if value is None or value != value else str(value) for value in self._column(frame, "id")],  # NaN is not itself
+                ids=[None if _is_missing(value) else str(value) for value in self._column(frame, "id")],
                 evidence=self.evidence,
             )
             rows = [{**columns_of(decision), "error": decision.error} for decision in decisions]
@@ -59,6 +59,11 @@ class FrameDecider:
     @staticmethod
     def _column(frame: Any, name: str) -> list[Any]:
         return list(frame[name].tolist()) if name in frame.columns else [None] * len(frame)
+
+
+def _is_missing(value: object) -> bool:
+    """Whether a cell is empty: pandas has NaN there, which is not itself, or None."""
+    return value is None or value != value
 
 
 @lru_cache(maxsize=2)

@@ -12,6 +12,7 @@ from classifier.cli.background import background
 from classifier.cli.baseline import baseline
 from classifier.cli.batch import batch, batch_plan
 from classifier.cli.calibrate import calibrate
+from classifier.cli.card import card
 from classifier.cli.cascade import cascade
 from classifier.cli.certify_accounts import certify_accounts
 from classifier.cli.classify import classify
@@ -24,6 +25,7 @@ from classifier.cli.monitor import monitor
 from classifier.cli.noise import noise
 from classifier.cli.parity import parity
 from classifier.cli.policy import policy
+from classifier.cli.pretrain import pretrain
 from classifier.cli.replay import replay
 from classifier.cli.report import report
 from classifier.cli.score import score
@@ -44,11 +46,13 @@ app = typer.Typer(
 app.command()(classify)
 app.command()(account)
 app.command()(train)
+app.command()(pretrain)
 app.command()(batch)
 app.command()(batch_plan)
 app.command()(score)
 app.command()(calibrate)
 app.command()(certify_accounts)
+app.command()(card)
 app.command()(cascade)
 app.command()(evaluate)
 app.command()(report)

@@ -45,16 +45,23 @@ def batch(
 
 
 def batch_plan(
-    texts_per_s: Annotated[float, typer.Option(help="Measured on one machine: `classifier classify FILE --progress --out …` tells it.")],
+    texts_per_s: Annotated[float | None, typer.Option(help="Of one machine; `classifier classify FILE --progress --out …` tells it.")] = None,
+    rates: Annotated[Path | None, typer.Option(help="JSON of scripts/million.py --write, instead of --texts-per-s; prints a Markdown table.")] = None,
     texts_per_day: Annotated[float, typer.Option(help="How many texts a day.")] = 1e9,
     price_per_hour: Annotated[float, typer.Option(help="Of one machine, in any currency.")] = 0.0,
     utilisation: Annotated[float, typer.Option(help="Share of the day that a machine may be planned for.")] = 0.7,
 ) -> None:
     """Say how many machines a stream of texts takes, and what it costs.
 
-    Example: classifier batch-plan --texts-per-s 203 --texts-per-day 1e9 --price-per-hour 0.1
+    Example: classifier batch-plan --rates docs/benchmarks/batch.json --texts-per-day 1e9 --price-per-hour 0.1
     """
-    from classifier.batch.plan import plan_for
+    from classifier.batch.plan import plan_for, plan_table
+    from classifier.batch.rates import read_rate
 
-    plan = plan_for(texts_per_day, machine_texts_per_s=texts_per_s, price_per_hour=price_per_hour, utilisation=utilisation)
-    print(json.dumps(asdict(plan), indent=2))
+    if (texts_per_s is None) is (rates is None):
+        raise typer.BadParameter("expected either --texts-per-s or --rates", param_hint="--texts-per-s")
+    if rates is not None:
+        print(plan_table(read_rate(rates), texts_per_day=texts_per_day, price_per_hour=price_per_hour, utilisation=utilisation))
+    elif texts_per_s is not None:
+        plan = plan_for(texts_per_day, machine_texts_per_s=texts_per_s, price_per_hour=price_per_hour, utilisation=utilisation)
+        print(json.dumps(asdict(plan), indent=2))

@@ -114,4 +114,4 @@ def _saved(paths: Sequence[Path], bundles: Sequence[Bundle]) -> tuple[tuple[Exam
             )
     if [example.id for example in saved[0].examples] != [example.id for example in saved[1].examples]:
         raise CalibrationError(f"{paths[1]}: expected scores of the texts of {paths[0]}, in its order, but got others; score the same file.")
-    return saved[0].examples, [bundle.calibration.apply(scores.logits) for scores, bundle in zip(saved, bundles, strict=True)]
+    return saved[0].examples, [bundle.calibration.apply(scores.logits, scores.n_windows) for scores, bundle in zip(saved, bundles, strict=True)]

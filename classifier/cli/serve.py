@@ -27,12 +27,14 @@ def serve(
     max_body: Annotated[int, typer.Option(min=1, help="Bytes of a body; beyond it 413.")] = 1 << 20,
     max_queue: Annotated[int, typer.Option(min=1, help="Characters that may wait; beyond it 429.")] = 32_000,
     max_batch: Annotated[int, typer.Option(min=1, help="Characters of a batch.")] = 4_096,
+    max_connections: Annotated[int, typer.Option(min=1, help="Open connections; beyond it 503.")] = 800,
     batch_wait_ms: Annotated[float, typer.Option(min=0, help="How long a batch waits for company while all cores are busy.")] = 5.0,
 ) -> None:
     """Serve one bundle over HTTP. SIGHUP reads it again, SIGTERM answers what was accepted and stops.
 
     Example: classifier serve models/default --keys keys.txt --records decisions.jsonl
     """
+    from classifier.batching import BatchLimits
     from classifier.errors import require
 
     require("fastapi", extra="serve")
@@ -45,10 +47,9 @@ def serve(
         max_body_bytes=max_body,
         body_timeout_s=body_timeout,
         request_timeout_s=timeout,
-        max_queue_chars=max_queue,
-        max_batch_chars=max_batch,
-        batch_wait_s=batch_wait_ms / 1e3,
+        max_connections=max_connections,
     )
+    batches = BatchLimits(max_batch_chars=max_batch, batch_wait_s=batch_wait_ms / 1e3, max_queue_chars=max_queue)
     run(
         ServeSettings(
             bundle=bundle or default_bundle(),
@@ -63,6 +64,7 @@ def serve(
             n_workers=workers,
             drain_s=drain,
             limits=limits,
+            batches=batches,
         )
     )
 

@@ -47,7 +47,7 @@ def thresholds(
     saved = read_scores(scores, policy)
     if saved.model_fingerprint != loaded.encoder_fingerprint:
         raise CalibrationError(f"{scores}: expected scores of encoder {loaded.encoder_fingerprint}, but got {saved.model_fingerprint}; score again.")
-    probs, targets = loaded.calibration.apply(saved.logits).astype(np.float64), saved.targets(policy)
+    probs, targets = loaded.calibration.apply(saved.logits, saved.n_windows).astype(np.float64), saved.targets(policy)
     if capacity is not None:
         # The more texts violate, the more are reviewed: what fits at the upper end fits the whole range.
         review = review_threshold_at(probs, targets, ladder, policy, prevalence=shares[-1], capacity=capacity, per=per)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from classifier.decisions.arrays import Floats, as_logits
+from classifier.decisions.length import LengthCorrection
 from classifier.errors import CalibrationError
 
 
@@ -216,7 +217,10 @@ class QuestionCalibration:
 
 @dataclass(frozen=True)
 class Calibration:
-    """One calibrator for each question, in the policy's order; the questions from ``n_categories`` on are those of severity."""
+    """One calibrator for each question, in the policy's order; the questions from ``n_categories`` on are those of severity.
+
+    ``length`` corrects logits for the number of windows first; None in calibrations that were made without.
+    """
 
     questions: tuple[QuestionCalibration, ...]
     n_categories: int
@@ -224,17 +228,23 @@ class Calibration:
     n_texts: int
     n_folds: int
     seed: int
+    length: LengthCorrection | None = None
 
-    def apply(self, logits: npt.ArrayLike) -> npt.NDArray[np.float32]:
+    def apply(self, logits: npt.ArrayLike, n_windows: npt.ArrayLike | None = None) -> npt.NDArray[np.float32]:
         """Calibrated probabilities, severity made monotone: P(severity >= 1) >= P(severity >= 2) >= … by a running minimum.
 
         :param logits: *Shape:* (n_texts, n_questions).
+        :param n_windows: of each text, *Shape:* (n_texts,); only a calibration without a correction for length can do without.
         :return: float32, *Shape:* (n_texts, n_questions).
-        :raises CalibrationError: when the shape is another or a logit is not finite.
+        :raises CalibrationError: when the shape is another, a logit is not finite, or the numbers of windows are missing.
         """
         values = np.asarray(logits, dtype=np.float64)
         if values.ndim != 2 or values.shape[1] != len(self.questions):
             raise CalibrationError(f"Expected logits of shape (n_texts, {len(self.questions)}), but got shape {values.shape}.")
+        if self.length is not None:
+            if n_windows is None:
+                raise CalibrationError("Expected the number of windows of each text, for the logits are corrected for it, but got none; give n_windows.")
+            values = self.length.apply(values, n_windows)
         probs = np.empty(values.shape, dtype=np.float32)
         for column, question in enumerate(self.questions):
             probs[:, column] = question.calibrator.apply(values[:, column])
@@ -244,7 +254,7 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able content, read back by ``from_dict``."""
-        return {
+        content: dict[str, Any] = {
             "policy_fingerprint": self.policy_fingerprint,
             "n_categories": self.n_categories,
             "n_texts": self.n_texts,
@@ -252,6 +262,7 @@ class Calibration:
             "seed": self.seed,
             "questions": [question.to_dict() for question in self.questions],
         }
+        return content if self.length is None else content | {"length": self.length.to_dict()}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Calibration:
@@ -267,6 +278,7 @@ class Calibration:
                 n_texts=int(content["n_texts"]),
                 n_folds=int(content["n_folds"]),
                 seed=int(content["seed"]),
+                length=LengthCorrection.from_dict(content["length"]) if "length" in content else None,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise CalibrationError(f"Expected the content of a calibration, but got a malformed one: {error!r}; fit it again.") from error

@@ -62,7 +62,7 @@ def report_bundle(
     bundle, scores = _read(folder, scores_path)
     given = [_saved_baseline(name, path, scores, bundle) for name, path in baseline_scores.items()]
     test = _Test(scores, bundle, clusters_of(scores.examples), seed, n_resamples)
-    probs = bundle.calibration.apply(scores.logits)
+    probs = bundle.calibration.apply(scores.logits, scores.n_windows)
     on_step(STEPS[0])
     result = test.evaluate(probs, bundle.category_thresholds)
     on_step(STEPS[1])
@@ -112,7 +112,7 @@ class _Test:
 
     def evaluate(self, probs: npt.ArrayLike, thresholds: CategoryThresholds) -> Evaluation:
         bundle, examples = self.bundle, self.scores.examples
-        options: dict[str, Any] = {"clusters": self.clusters, "seed": self.seed, "n_resamples": self.n_resamples}
+        options: dict[str, Any] = {"clusters": self.clusters, "seed": self.seed, "n_resamples": self.n_resamples, "n_windows": self.scores.n_windows}
         return evaluate(probs, self.targets, examples, bundle.policy, bundle.ladder, thresholds, **options)
 
     def difference(self, probs: npt.ArrayLike, other: npt.ArrayLike, thresholds: CategoryThresholds) -> PairedDifference:

@@ -33,6 +33,7 @@ def evaluate(
     clusters: npt.ArrayLike | None,
     seed: int,
     n_resamples: int = 1000,
+    n_windows: npt.ArrayLike | None = None,
 ) -> Evaluation:
     """Judge probs, thresholds and decisions by labelled texts that none of them was fitted to.
 
@@ -42,6 +43,7 @@ def evaluate(
     :param examples: one for each text; they give the slices.
     :param clusters: integers, *Shape:* (n_texts,); texts of one account or group share a number. None when all texts are independent.
     :param seed: of the resamples.
+    :param n_windows: that the encoder saw of each text, for the slices, *Shape:* (n_texts,); None where nothing was cut into windows.
     :raises CalibrationError: when there is no text, a shape or value is wrong, or ladder or thresholds belong to another policy.
     """
     outcomes = outcomes_of(probs, targets, examples, policy, ladder, category_thresholds)
@@ -69,7 +71,7 @@ def evaluate(
         reviewed=share_estimates(np.ones((n_texts, 1)), outcomes.review[:, None], resamples)[0],
         questions=_questions(outcomes, policy, ladder, category_thresholds, resamples),
         levels=_levels(outcomes, ladder, resamples),
-        slices=slice_results(outcomes, examples, resamples),
+        slices=slice_results(outcomes, examples, resamples, n_windows),
         curves=tuple(curves_of(question, outcomes.probs[:, j], outcomes.gold[:, j], resamples) for j, question in enumerate(policy.questions)),
     )
 

@@ -1,4 +1,4 @@
-"""Slices: the same few numbers for each source, length, script, period and tag, and a mark where a slice is worse than all other texts."""
+"""Slices: the same few numbers for each source, length, number of windows, script, period and tag, and a mark where a slice is worse than all other texts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+import numpy.typing as npt
 from opencc import OpenCC
 
 from classifier.decisions.arrays import Bools, Ints
@@ -23,6 +24,7 @@ MIN_TRADITIONAL_SHARE = 0.05
 """A text is of traditional script when at least this share of its Han characters has another simplified form."""
 MIN_LATIN_SHARE = 0.2
 """A text mixes scripts when at least this share of its Han characters and Latin letters are Latin letters."""
+WINDOW_NAMES = ("1", "2", "3-4", "5 or more")
 SCRIPTS = ("simplified", "traditional", "mixed with Latin")
 
 
@@ -56,9 +58,14 @@ class Membership:
     members: Bools
 
 
-def slice_results(outcomes: Outcomes, examples: Sequence[Example], resamples: Resamples) -> tuple[SliceResult, ...]:
-    """The results of every slice that has a text."""
-    slices = tuple(memberships(examples))
+def slice_results(
+    outcomes: Outcomes, examples: Sequence[Example], resamples: Resamples, n_windows: npt.ArrayLike | None = None
+) -> tuple[SliceResult, ...]:
+    """The results of every slice that has a text.
+
+    :param n_windows: that the encoder saw of each text, *Shape:* (n_texts,); None for no such slices.
+    """
+    slices = tuple(memberships(examples, n_windows))
     if not slices:
         return ()
     members = np.column_stack([item.members for item in slices])
@@ -82,19 +89,25 @@ def slice_results(outcomes: Outcomes, examples: Sequence[Example], resamples: Re
     )
 
 
-def memberships(examples: Sequence[Example]) -> Iterator[Membership]:
-    """The slices that have a text: sources, lengths, scripts, years of publication, then tags from the most frequent one.
+def memberships(examples: Sequence[Example], n_windows: npt.ArrayLike | None = None) -> Iterator[Membership]:
+    """The slices that have a text: sources, lengths, windows, scripts, years of publication, then tags from the most frequent one.
 
     A text without a date is in no period.
     """
     yield from _grouped("source", [example.source for example in examples], SOURCES)
     yield from _grouped("length", [length_bucket(len(example.text)) for example in examples], LENGTH_BUCKET_NAMES)
+    if n_windows is not None:
+        yield from _grouped("windows", [_windows_name(n) for n in np.asarray(n_windows).tolist()], WINDOW_NAMES)
     yield from _grouped("script", [script_of(example.text) for example in examples], SCRIPTS)
     years = [(example.published_at or "")[:4] for example in examples]
     yield from _grouped("period", years, sorted({*years} - {""}))
     counted = Counter(tag for example in examples for tag in set(example.tags))
     for tag in sorted(counted, key=lambda tag: (-counted[tag], tag)):
         yield Membership("tag", tag, np.array([tag in example.tags for example in examples], dtype=np.bool_))
+
+
+def _windows_name(n: int) -> str:
+    return WINDOW_NAMES[int(np.searchsorted((1, 2, 4), n))]
 
 
 def script_of(text: str) -> str:

@@ -155,9 +155,10 @@ def scored_probs(path: Path, bundle_folder: Path | None, examples: Sequence[Exam
     bad = [e.id for e in examples if e.id not in row_of or scores.examples[row_of[e.id]].text != e.text]
     if bad:
         raise ScoresError(f"{path}: expected a score for each of {len(examples)} texts, but {len(bad)} have none, such as {bad[0]!r}; score them.")
-    logits = scores.logits[[row_of[example.id] for example in examples]]
+    rows = [row_of[example.id] for example in examples]
+    logits = scores.logits[rows]
     if bundle_folder is not None:
-        return load_bundle(bundle_folder).calibration.apply(logits)
+        return load_bundle(bundle_folder).calibration.apply(logits, scores.n_windows[rows])
     return np.asarray(sigmoid(logits.astype(np.float64)), dtype=np.float32)
 
 

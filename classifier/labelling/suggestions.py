@@ -64,7 +64,7 @@ def read_scored(path: Path, bundle_folder: Path) -> dict[str, Suggestion]:
             "score again."
         )
     decisions = decisions_of(
-        bundle.calibration.apply(scores.logits),
+        bundle.calibration.apply(scores.logits, scores.n_windows),
         bundle.ladder,
         bundle.policy,
         bundle.category_thresholds,

@@ -7,6 +7,7 @@ back exactly what was written. Unknown columns of a foreign file are kept too.
 from __future__ import annotations
 
 from classifier.records.reading import from_dataset, read_examples
+from classifier.records.streaming import ExampleFiles
 from classifier.records.writing import to_dataset, write_examples
 
-__all__ = ["from_dataset", "read_examples", "to_dataset", "write_examples"]
+__all__ = ["ExampleFiles", "from_dataset", "read_examples", "to_dataset", "write_examples"]

@@ -34,7 +34,7 @@ def read_examples(paths: Iterable[str | Path], policy: Policy, *, max_problems: 
     examples: list[Example] = []
     places: dict[str, str] = {}
     for path in map(Path, paths):
-        examples += examples_of(_rows(path, log), str(path), policy, log, places)
+        examples += examples_of(rows_of(path, log), str(path), policy, log, places)
     log.raise_if_any()
     return tuple(examples)
 
@@ -56,7 +56,7 @@ def suffix_of(path: Path) -> str | None:
     return next((suffix for suffix in READERS if path.name.endswith(suffix)), None)
 
 
-def _rows(path: Path, log: Log) -> Rows:
+def rows_of(path: Path, log: Log) -> Rows:
     """The plain records of one file; a file that cannot be read is one problem."""
     suffix = suffix_of(path)
     if suffix is None:

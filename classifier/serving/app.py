@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from classifier.serving.examples import TEXTS_ANSWER
-from classifier.serving.middleware import Access, BodyBounds, RequestLog
+from classifier.serving.middleware import Access, BodyBounds, Door, RequestLog
 from classifier.serving.problems import MEDIA_TYPE, ProblemError, answer_crash, answer_http_error, answer_invalid, answer_problem
 from classifier.serving.routes import routes_of
 from classifier.serving.schema import ProblemOut
@@ -23,11 +23,11 @@ from classifier.serving.service import Service
 PROBLEM_STATUSES = {
     "/v1/classify": (400, 401, 408, 413, 422, 429, 503, 504),
     "/v1/accounts/classify": (400, 401, 408, 409, 413, 422, 429, 503, 504),
-    "/v1/policy": (401,),
-    "/v1/model": (401,),
-    "/v1/admin/reload": (401, 403, 409),
+    "/v1/policy": (401, 503),
+    "/v1/model": (401, 503),
+    "/v1/admin/reload": (401, 403, 409, 503),
     "/readyz": (503,),
-    "/metrics": (401,),
+    "/metrics": (401, 503),
 }
 """Problems that each path may answer with, beside 500."""
 
@@ -47,7 +47,7 @@ def create_app(service: Service) -> FastAPI:
         lifespan=lifespan,
         docs_url=None,  # their pages load scripts from elsewhere
         redoc_url=None,
-        middleware=[Middleware(RequestLog, service), Middleware(Access, service), Middleware(BodyBounds, service)],
+        middleware=[Middleware(layer, service) for layer in (RequestLog, Door, Access, BodyBounds)],
         exception_handlers={
             ProblemError: answer_problem,
             HTTPException: answer_http_error,

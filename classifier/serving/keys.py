@@ -12,14 +12,10 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from classifier.errors import ClassifierError
+from classifier.errors import KeyFileError
 
 ROLES = ("user", "admin")
 _log = logging.getLogger(__name__)
-
-
-class KeyFileError(ClassifierError):
-    """A file of keys is missing, malformed, or holds no key."""
 
 
 @dataclass(frozen=True)

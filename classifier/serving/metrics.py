@@ -71,6 +71,19 @@ class Metrics:
         if self._recent:
             self.review_share.set(sum(self._recent) / len(self._recent))
 
+    def on_queue(self, n_texts: int) -> None:
+        """So many texts wait now."""
+        self.queue_texts.set(n_texts)
+
+    def on_refused(self) -> None:
+        """A request was refused, for the queue is full."""
+        self.queue_refused.inc()
+
+    def on_batch(self, n_texts: int, elapsed_s: float) -> None:
+        """A batch has run."""
+        self.batch_texts.observe(n_texts)
+        self.batch_s.observe(elapsed_s)
+
     def show_cache(self, counts: CacheCounts) -> None:
         """Copy the counts of the encoder's memory; they begin again with another bundle."""
         for name, value in (("hits", counts.n_hits), ("misses", counts.n_misses), ("entries", counts.n_entries)):

@@ -1,4 +1,4 @@
-"""Around every request, as plain ASGI: its id, its line in the log, its key, and the bounds of its body."""
+"""Around every request, as plain ASGI: its id, its line in the log, the bound on connections, its key, and the bounds of its body."""
 
 from __future__ import annotations
 
@@ -63,6 +63,24 @@ class RequestLog:
             return
         told = {"route": route, "method": method, "status": status, "elapsed_ms": round(1e3 * elapsed_s, 2)}
         _log.info("request", extra=told | {"request_id": scope["state"]["request_id"]} | scope["state"]["told"])
+
+
+class Door:
+    """Sends away (503) what comes over a connection too many, and closes it. The health paths are answered all the same."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        most = self._service.settings.limits.max_connections
+        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS and len(self._service.connections) > most:
+            detail = f"Expected at most {most:,} open connections, but there are more; come again in 1 s, or keep fewer open."
+            headers = {"Retry-After": "1", "Connection": "close"}
+            refusal = problem_response(503, "too-many-connections", detail, request_id=scope["state"]["request_id"], headers=headers)
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
 
 
 class Access:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from classifier.serving.records import RECORD_VERSION, RecordsError
+from classifier.errors import RecordsError
+from classifier.serving.records import RECORD_VERSION
 from classifier.serving.records_sql import SqlSink
 
 

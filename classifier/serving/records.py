@@ -20,17 +20,13 @@ from typing import Any, Protocol
 
 from classifier.decisions import Decision
 from classifier.decisions.accounts import AccountDecision, Post
-from classifier.errors import ClassifierError
+from classifier.errors import RecordsError
 from classifier.serving.fingerprints import Fingerprints
 from classifier.serving.wire import json_bytes
 
 RECORD_VERSION = 1
 _log = logging.getLogger(__name__)
 Record = Mapping[str, Any]
-
-
-class RecordsError(ClassifierError):
-    """Records cannot be written or read."""
 
 
 def text_record(decision: Decision, made_by: Fingerprints, *, request_id: str, text: Any, evidence: bool, keep_text: bool) -> dict[str, Any]:

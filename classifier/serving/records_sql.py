@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from classifier.errors import require
-from classifier.serving.records import Record, RecordsError
+from classifier.errors import RecordsError, require
+from classifier.serving.records import Record
 from classifier.serving.wire import json_bytes
 
 
@@ -16,7 +16,7 @@ class SqlSink:
     def __init__(self, url: str) -> None:
         self._sql = require("sqlalchemy", extra="serve")
         try:
-            self._engine = self._sql.create_engine(url)
+            self._engine = self._sql.create_engine(url, pool_pre_ping=True)  # so that a database that was restarted is found again
             self._table = _table(self._sql)
             self._table.metadata.create_all(self._engine)
         except (self._sql.exc.SQLAlchemyError, ImportError) as error:

@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
 
+from classifier.batching import TextItem
 from classifier.examples import MAX_TEXT_CHARS
-from classifier.serving.batcher import TextItem
 from classifier.serving.examples import ACCOUNT_REQUEST, TEXTS_ANSWER, TEXTS_REQUESTS
 from classifier.serving.settings import MAX_ITEMS
 

@@ -13,6 +13,7 @@ import uvicorn
 
 from classifier.errors import ClassifierError
 from classifier.serving.app import create_app
+from classifier.serving.connections import bounded_protocol
 from classifier.serving.dawdlers import Dawdlers
 from classifier.serving.logs import start_logging
 from classifier.serving.service import Service
@@ -35,6 +36,7 @@ class _Server(uvicorn.Server):
         self._reloads: set[asyncio.Task[None]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._service.connections = self.server_state.connections
         await super().startup(sockets)
         self._loop = asyncio.get_running_loop()
         self._loop.add_signal_handler(signal.SIGHUP, self._start_reload)
@@ -79,6 +81,7 @@ def serve(settings: ServeSettings) -> None:
         create_app(service),
         host=settings.host,
         port=settings.port,
+        http=bounded_protocol(settings.limits.max_connections),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from classifier.batching import Batcher, TextItem
 from classifier.decisions import Decision
+from classifier.decisions.account_texts import account_texts
 from classifier.decisions.accounts import AccountDecision, Post, account_rules
 from classifier.encoder.runtime import available_cores
-from classifier.errors import PolicyError
+from classifier.errors import PolicyError, QueueFullError
 from classifier.inference import Classifier
-from classifier.serving.accounts import account_decision, account_items
-from classifier.serving.batcher import Batcher, QueueFullError, TextItem
 from classifier.serving.keys import KeyFile
 from classifier.serving.live import InForce, LiveBundle
 from classifier.serving.metrics import Metrics
@@ -41,7 +41,10 @@ class RecordedAccount:
 
 
 class Service:
-    """Bundle, batcher, keys, metrics and records of one process. ``draining`` says that no new work is taken."""
+    """Bundle, batcher, keys, metrics and records of one process.
+
+    ``draining`` says that no new work is taken; ``connections`` are those that are open, as the server counts them.
+    """
 
     def __init__(self, settings: ServeSettings) -> None:
         self.settings = settings
@@ -49,9 +52,10 @@ class Service:
         self.keys = None if settings.key_path is None else KeyFile(settings.key_path)
         self.live = LiveBundle(settings.bundle, self.metrics, n_threads=settings.n_threads)
         n_cores = settings.n_threads or available_cores()
-        self.batcher = Batcher(settings.limits, self.metrics, n_workers=settings.n_workers, n_cores=n_cores)
+        self.batcher = Batcher(settings.batches, n_workers=settings.n_workers, n_cores=n_cores, watcher=self.metrics)
         self._writer = None if settings.records is None else RecordWriter(_sink(settings.records))
         self.draining = False
+        self.connections: Collection[object] = ()
 
     async def close(self) -> None:
         """Answer and record what was accepted."""
@@ -85,8 +89,9 @@ class Service:
             account_rules(now.classifier.policy)
         except PolicyError as error:
             raise ProblemError(409, "no-account-rules", str(error)) from error
-        decisions = await self._decide(now.classifier, account_items(bio, posts))
-        decision = account_decision(now.classifier, bio, posts, decisions, account_id=account_id, as_of=as_of)
+        texts = account_texts(bio, posts)
+        decisions = await self._decide(now.classifier, [TextItem(text.text, text.source, text.id) for text in texts])
+        decision = now.classifier.account_decision(texts, decisions, account_id=account_id, as_of=as_of)
         self.metrics.accounts.labels(decision.level).inc()
         keep, made_by = self.settings.record_texts, now.fingerprints
         record = account_record(decision, made_by, request_id=request_id, bio=bio, posts=posts, as_of=as_of, keep_text=keep)

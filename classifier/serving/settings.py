@@ -5,40 +5,40 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from classifier.batching import BatchLimits
+
 MAX_ITEMS = 256
 """Texts of one request, and posts of one account."""
+SERVED_BATCHES = BatchLimits(batch_wait_s=0.005, max_queue_chars=32_000)
+"""Batches and queue of a service: some two seconds of work for two cores may wait."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds that keep a service alive. Characters are those of texts, each text counted with a little overhead (``batcher.cost_of``).
+    """Bounds that keep a service alive, beside those of the batches.
 
-    ``max_queue_chars`` may wait; what comes on top is refused. ``max_batch_chars`` and ``max_batch_texts`` bound one batch. A batch that is not full
-    waits at most ``batch_wait_s`` for company, and only while every core has a text to work on.
+    Of more than ``max_connections`` open connections, the newest are answered with 503 and closed; one eighth more is not even answered.
     """
 
     max_body_bytes: int = 1 << 20
     body_timeout_s: float = 10.0
     request_timeout_s: float = 30.0
-    max_queue_chars: int = 32_000
-    max_batch_chars: int = 4_096
-    max_batch_texts: int = 32
-    batch_wait_s: float = 0.005
+    max_connections: int = 800
 
     def __post_init__(self) -> None:
         for item in fields(self):
-            value, least = getattr(self, item.name), 0 if item.name == "batch_wait_s" else 1e-3
-            if value < least:
-                raise ValueError(f"Expected {item.name} of at least {least:g}, but got {value!r}.")
+            if getattr(self, item.name) < 1e-3:
+                raise ValueError(f"Expected {item.name} of at least 0.001, but got {getattr(self, item.name)!r}.")
 
 
 @dataclass(frozen=True)
 class ServeSettings:
     """All of a service.
 
-    ``key_path`` names the file of key hashes; without it ``no_auth`` must be said. ``records`` is the path of a JSONL file or the URL of a database,
-    None to keep no records. ``n_threads`` are those of the encoder, ``n_workers`` the batches that may be under way at once: with two, one batch is
-    normalised while the other is in the encoder. ``drain_s`` is how long a stopping service still answers (``/readyz`` with 503) before it closes.
+    ``key_path`` names the file of key hashes; without it ``no_auth`` must be said. ``records`` is the path of a JSONL file or the URL of a
+    database, None to keep no records. ``n_threads`` are those of the encoder, ``n_workers`` the batches that may be under way at once: with two,
+    one batch is normalised while the other is in the encoder. ``batches`` bounds them and their queue. ``drain_s`` is how long a stopping service
+    still answers (``/readyz`` with 503) before it closes.
     """
 
     bundle: Path
@@ -53,6 +53,7 @@ class ServeSettings:
     n_workers: int = 2
     drain_s: float = 0.0
     limits: Limits = field(default_factory=Limits)
+    batches: BatchLimits = SERVED_BATCHES
 
     def __post_init__(self) -> None:
         if (self.key_path is None) is not self.no_auth:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 import platform
 import subprocess
 import tempfile
@@ -24,6 +23,7 @@ from classifier.examples import Example, token_type_of
 from classifier.files import sha256_of
 from classifier.policy import Policy
 from classifier.text import normalise
+from classifier.training.card import card_text
 from classifier.training.config import TrainingConfig
 from classifier.training.export import export_onnx
 from classifier.training.quantise import quantise
@@ -199,45 +199,4 @@ def commit_of(folder: Path) -> str | None:
 
 def model_card(policy: Policy, settings: EncoderSettings, ladder: Ladder, provenance: Mapping[str, Any]) -> str:
     """The card of a bundle, made from what the bundle holds."""
-    rows = "\n".join(_level_row(level) for level in ladder.levels)
-    report = provenance.get("evaluation")
-    figures = "" if report is None else "\n## Measured\n\n```json\n" + json.dumps(report, ensure_ascii=False, indent=2) + "\n```\n"
-    return f"""---
-language: zh
-license: apache-2.0
-pipeline_tag: text-classification
----
-# Classifier for the policy `{policy.id}`
-
-{policy.title}. Questions, in the order of the logits: {", ".join(f"`{question}`" for question in policy.questions)}.
-Base encoder: `{settings.base}`, precision {settings.precision}, windows of {settings.max_tokens} tokens.
-
-**The labelled texts were written for this project; they were not collected from a platform. The severity criteria are this project's
-reading of the rule, not the platform's.** Before deployment, label a sample of the platform's own texts and calibrate again on it: the
-promises below hold for texts like those of the calibration split, and for no others.
-
-## Levels
-
-| level | threshold | certified | promise | acted on / errors in calibration | more labels needed |
-|---|---|---|---|---|---|
-{rows}
-
-Review threshold: {ladder.review_threshold}. Method: {ladder.method}; {ladder.n_clusters} independent clusters;
-joint confidence {ladder.joint_confidence_level}.
-{figures}
-## Intended use and limits
-
-Sorting posts and bios for human moderators, and acting alone only at certified levels. It sees text only: no pictures, QR codes, licences or
-account history. Not to be the sole ground for a ban. False positives hit lawyers, journalists, police and museums first; look at them.
-
-## Provenance
-
-`provenance.json` names data hashes, configuration, seed, versions and commit; `manifest.json` the SHA-256 of every file.
-"""
-
-
-def _level_row(level: LevelThreshold) -> str:
-    threshold = "off" if level.threshold is None else f"{level.threshold:.3f}"
-    promise = f"precision >= {level.target_precision:.2f} at {level.confidence_level:.0%}"
-    cells = (level.level_id, threshold, "yes" if level.certified else "no", promise, f"{level.n_acted} / {level.n_errors}", level.n_more_needed)
-    return f"| {' | '.join(str(cell) for cell in cells)} |"
+    return card_text(policy, settings, ladder, provenance)

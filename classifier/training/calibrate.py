@@ -1,7 +1,7 @@
-"""From saved logits of the calibration split to calibrators, category thresholds and a certified ladder: no model, no torch.
+"""From saved logits of the calibration split to calibrators, category thresholds and a certified ladder: no torch.
 
 The split is parted by clusters: calibrators and the plan of the tests come from the first part, the certificates from the second, so that no
-threshold is tested on labels that shaped the scale it lies on.
+threshold is tested on labels that shaped the scale it lies on. The encoder is needed only to see long texts joined from those of the first part.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from classifier.errors import CalibrationError
 from classifier.evaluation.scores import Scores
 from classifier.examples import n_without_severity
 from classifier.policy import Policy
+from classifier.training.long_texts import Encode, length_correction
 
 FIT_SHARE = 0.3
 DEFAULT_MISS_RATE = 0.10
@@ -47,6 +48,8 @@ def calibrate_scores(
     prevalence: float | tuple[float, float] | None = None,
     max_miss_rate: float = DEFAULT_MISS_RATE,
     leave_out_accounts: bool = False,
+    encode: Encode | None = None,
+    max_tokens: int = 0,
 ) -> Calibrated:
     """Fit and certify on one calibration split.
 
@@ -54,6 +57,8 @@ def calibrate_scores(
     :param prevalence: share of violating texts in production or its range; None when production is mixed as the calibration split.
     :param max_miss_rate: share of violating texts that may fall below review and every level.
     :param leave_out_accounts: use no text that has an ``account_id``, so that those accounts can certify levels of accounts afterwards.
+    :param encode: raw logits and windows of texts by the model of the scores, to correct for length; None for no correction.
+    :param max_tokens: of its windows; needed with ``encode``.
     :raises CalibrationError: when there are too few texts or labels to fit anything.
     """
     n_given = len(scores.examples)
@@ -62,8 +67,10 @@ def calibrate_scores(
     targets = scores.targets(policy)
     clusters = clusters_of(scores.examples)
     first = split_clusters(clusters, share=FIT_SHARE, seed=seed)
-    calibration = fit_calibration(scores.logits[first], targets[first], policy, clusters=clusters[first], seed=seed)
-    probs = calibration.apply(scores.logits).astype(np.float64)
+    length = None if encode is None else length_correction(scores, first, policy, encode, max_tokens=max_tokens, seed=seed)
+    logits = scores.logits if length is None else length.apply(scores.logits, scores.n_windows)
+    calibration = replace(fit_calibration(logits[first], targets[first], policy, clusters=clusters[first], seed=seed), length=length)
+    probs = calibration.apply(scores.logits, scores.n_windows).astype(np.float64)
     worst = prevalence[0] if isinstance(prevalence, tuple) else prevalence
     plan = plan_ladder(probs[first], targets[first], policy, clusters=clusters[first], seed=seed, prevalence=worst)
     rest = ~first

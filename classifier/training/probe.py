@@ -76,7 +76,7 @@ def start_from_probe(model: BertForSequenceClassification, rows: Any, collate: A
     sampled = rows.select(sorted(int(i) for i in chosen))
     vectors = first_token_vectors(model, sampled, collate, batch_size=batch_size)
     matrix, offset = whitening(vectors)
-    weights, biases = probe(np.tanh(vectors @ matrix.T + offset), np.array(sampled["labels"], dtype=np.float32))
+    weights, biases = probe(np.tanh(vectors @ matrix.T + offset), (np.array(sampled["labels"]) >= 0.5).astype(np.float32))
     with torch.no_grad():
         model.bert.pooler.dense.weight.copy_(torch.from_numpy(matrix))
         model.bert.pooler.dense.bias.copy_(torch.from_numpy(offset))
