@@ -1,7 +1,7 @@
 """Micro-batches: calls that come at once share batches; the CPU work runs on threads, so that the event loop stays free.
 
 Texts are taken from the waiting calls in turn, one of each, so that a call with 256 texts does not hold up a call with one. A batch ends at its
-budget of texts and characters. It starts at once while a core has nothing to do; else one that is not full waits some milliseconds for company.
+budget of texts and characters, and takes no more than its share of what waits. It starts at once while a core has nothing to do; else one that is not full waits some milliseconds for company.
 """
 
 from __future__ import annotations
@@ -44,6 +44,18 @@ def cost_of(item: TextItem) -> int:
     """
     n_chars = len(item.text) if isinstance(item.text, str) else 0
     return (n_chars + TEXT_OVERHEAD_CHARS) * (EVIDENCE_FACTOR if item.evidence else 1)
+
+
+def share_of(n_waiting: int, *, n_workers: int, most: int) -> int:
+    """Texts of the next batch: half of an even share for each worker, at least one (guided self-scheduling, Polychronopoulos and Kuck 1987).
+
+    The encoder runs every text alone, so that a large batch spares little, but its first text is answered with its last: few that wait are taken one
+    by one, many in large batches, and no worker is left with nothing while another one has a long batch.
+
+    >>> [share_of(n, n_workers=2, most=32) for n in (1, 4, 5, 60, 1_000)]
+    [1, 1, 2, 15, 32]
+    """
+    return min(max(1, math.ceil(n_waiting / (2 * n_workers))), most)
 
 
 @dataclass(frozen=True)
@@ -201,8 +213,8 @@ class Batcher:
     def _take(self) -> list[_Entry]:
         """The texts of the next batch: one of each call in turn, at least one."""
         entries: list[_Entry] = []
-        n_chars = 0
-        while self._jobs and len(entries) < self._limits.max_batch_texts and n_chars < self._limits.max_batch_chars:
+        n_chars, most = 0, share_of(self._n_texts, n_workers=self._n_workers, most=self._limits.max_batch_texts)
+        while self._jobs and len(entries) < most and n_chars < self._limits.max_batch_chars:
             job = self._jobs.popleft()
             before = self._share(job)
             entries.append(job.take())

@@ -18,6 +18,8 @@ from classifier.files import sha256_of
 from classifier.policy import Policy
 
 FORMAT_VERSION = 1
+PRECISIONS = ("fp32", "int8", "int8-weights")
+"""Of an encoder: all in fp32; products of int8 numbers; weights kept as int8, and computed with in fp32."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ LAYOUT = Layout()
 class EncoderSettings:
     """How a text reaches the encoder.
 
-    ``max_tokens`` and ``overlap_tokens`` count tokens of a window, special ones included; ``precision`` is ``fp32`` or ``int8``;
+    ``max_tokens`` and ``overlap_tokens`` count tokens of a window, special ones included; ``precision`` is one of ``PRECISIONS``;
     ``source_input`` says how the encoder learns the source: ``token_type`` (0 post, 1 bio) or ``none``.
     """
 
@@ -68,7 +70,7 @@ class EncoderSettings:
     def __post_init__(self) -> None:
         if not 8 <= self.max_tokens or not 0 <= self.overlap_tokens < self.max_tokens - 2:
             raise ValueError(f"Expected max_tokens >= 8 and overlap_tokens below max_tokens - 2, got {self.max_tokens} and {self.overlap_tokens}.")
-        if self.source_input not in ("token_type", "none") or self.precision not in ("fp32", "int8"):
+        if self.source_input not in ("token_type", "none") or self.precision not in PRECISIONS:
             raise ValueError(f"Expected a known source_input and precision, but got {self.source_input!r} and {self.precision!r}.")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,7 +39,7 @@ class _Prepared:
 class Classifier:
     """Decides about texts with one bundle. Made once at the start of a service; threads may share it.
 
-    A process that forks or a pickle must load its own: the session of the encoder does not travel.
+    It belongs to the process that made it: after a fork the threads of the encoder are gone, and a call is refused; so is a pickle.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Classifier:
         settings = bundle.settings
         self.bundle = bundle
         self._first_stage = first_stage
+        self._process_id = os.getpid()
         self._cache = EncodingCache(cache_size)
         self._encoder = OnnxEncoder(
             bundle.folder / LAYOUT.onnx,
@@ -200,6 +202,8 @@ class Classifier:
         return _Prepared(normalised, token_type_of(source, self.bundle.settings.source_input))
 
     def _encode(self, prepared: Sequence[_Prepared]) -> Encoded:
+        if os.getpid() != self._process_id:
+            raise RuntimeError("Expected the process that loaded the Classifier, but got a fork of it, without the encoder's threads; load it there.")
         if not prepared:
             return Encoded(np.empty((0, len(self.policy.questions)), dtype=np.float32), np.empty(0, dtype=np.int32))
         texts = [item.normalised.text for item in prepared if item.normalised is not None]

@@ -1,12 +1,13 @@
 """How fast and how big inference is on this machine, next to other models: each figure from a fresh process, the systems in turn.
 
-Writes docs/benchmarks/inference.md and inference.svg. Medians of interleaved repetitions, with the lowest and the highest.
+Writes docs/benchmarks/inference.md, inference.json and inference.svg. Medians of interleaved repetitions, with the lowest and the highest.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import random
 import statistics
 import subprocess
 import sys
@@ -16,12 +17,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench_report import System, write_report
-from bench_systems import BATCH, LOADERS, ROOT, Decide, disk_mb, prepare, records
+from bench_peak import peak
+from bench_report import FP32, PACES, System, write_report
+from bench_systems import BATCH, LOADERS, ROOT, Decide, disk_mb, prepare, prepare_fp32, records
 
-CHARS = {"32 tokens": 30, "128 tokens": 126, "512 tokens": 510}
+from classifier.encoder.runtime import available_cores
+
+CHARS = {"32 tokens": 30, "40 tokens": 38, "128 tokens": 126, "512 tokens": 510}
 """Characters of the texts of fixed length: a tokenizer of characters makes so many tokens of them, two special ones included."""
-N_SINGLE = 150
+N_SINGLE = 100
+SHARES = (0.1, 1.0, 10.0)
+"""Percentages of violating texts at which a first stage is measured."""
+N_SHARED = 1_000
 
 
 def peak_memory_mb() -> float:
@@ -42,6 +49,15 @@ def workloads() -> dict[str, list[str]]:
     joined = "".join("".join(record["text"].split()) for record in records("train"))
     fixed = {name: [joined[start : start + n] for start in range(0, len(joined) - n, n)][:2_000] for name, n in CHARS.items()}
     return {"corpus": corpus()} | fixed
+
+
+def shared(share: float) -> list[str]:
+    """Test texts of which so many violate, drawn with repetition, marked so that no two are alike."""
+    generator = random.Random(0)
+    lots = {violating: [record["text"] for record in records("test") if bool(record["categories"]) == violating] for violating in (False, True)}
+    marked = [i < round(share * N_SHARED) for i in range(N_SHARED)]
+    generator.shuffle(marked)
+    return [f"{generator.choice(lots[violating])} {i}" for i, violating in enumerate(marked)]
 
 
 def pace(decide: Decide, texts: list[str], seconds: float) -> float:
@@ -66,24 +82,29 @@ def _batches(texts: list[str], size: int = 4 * BATCH) -> Iterator[list[str]]:
 def measure(job: dict[str, Any]) -> dict[str, float]:
     """In this process: load one system, and run it over everything it is asked for."""
     started = time.perf_counter()
-    decide = LOADERS[job["kind"]](job["folder"], **job["options"])
+    options = {key: value for key, value in job["options"].items() if key != "share"}
+    decide = LOADERS[job["kind"]](job["folder"], **options)
     loaded = time.perf_counter()
     texts = workloads()
     began = time.perf_counter()
     decide(["今天天气不错"])
     found = {"load, s": loaded - started, "load and first text, s": loaded - started + time.perf_counter() - began}
-    if job["options"].get("cache"):
+    if "share" in job["options"]:
+        found["corpus"] = pace(decide, shared(job["options"]["share"]), job["seconds"])
+    elif job["options"].get("cache"):
         original = texts["corpus"]
         doubled = [text for i in range(0, len(original), BATCH) for text in original[i : i + BATCH] * 2]
         found["corpus, every text twice"] = pace(decide, doubled, job["seconds"])
     else:
-        found |= {name: pace(decide, lot, job["seconds"]) for name, lot in texts.items()}
-        found |= _latencies(decide, texts["corpus"][-N_SINGLE:], 2 * job["seconds"])
+        found |= {name: pace(decide, texts[name], job["seconds"]) for name in PACES}
+        found |= latencies(decide, texts["corpus"][-N_SINGLE:], 2 * job["seconds"])
+        found |= {f"40 tokens, {name}": value for name, value in latencies(decide, texts["40 tokens"][:N_SINGLE], job["seconds"]).items()}
     found["peak memory, MB"] = peak_memory_mb()
     return found
 
 
-def _latencies(decide: Decide, texts: list[str], seconds: float) -> dict[str, float]:
+def latencies(decide: Decide, texts: list[str], seconds: float) -> dict[str, float]:
+    """Percentiles of the time of one text, in ms; at least two are timed."""
     waits, end = [], time.perf_counter() + seconds
     for text in texts:
         started = time.perf_counter()
@@ -95,46 +116,19 @@ def _latencies(decide: Decide, texts: list[str], seconds: float) -> dict[str, fl
     return {"p50, ms": cuts[49], "p95, ms": cuts[94], "p99, ms": cuts[98]}
 
 
-def gemm_gflops(seconds: float) -> float:
-    """Billions of operations a second that a large float32 product reaches here with all cores, the best of some."""
-    import numpy as np
-
-    size = 1_536
-    left, right = (np.random.default_rng(seed).random((size, size), dtype=np.float32) for seed in (0, 1))
-    best, end = 0.0, time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        started = time.perf_counter()
-        left @ right
-        best = max(best, 2 * size**3 / (time.perf_counter() - started) / 1e9)
-    return best
-
-
-def gflop_of(model: Path, tokenizer: Path, texts: list[str]) -> float:
-    """Billions of operations of the matrix products of an ONNX encoder over texts: 2 for each weight and token, and 4 * width * tokens² a layer."""
-    import onnx
-    from tokenizers import Tokenizer
-
-    graph = onnx.load(model).graph
-    shapes = {item.name: tuple(item.dims) for item in graph.initializer}
-    # Pooler and head (Gemm) are run once a text and not once a token.
-    products = [shapes[name] for node in graph.node if node.op_type in ("MatMul", "Attention") for name in node.input[1:2] if name in shapes]
-    weights = sum(shape[0] * shape[1] for shape in products if len(shape) == 2)
-    n_layers = sum(node.op_type in ("Attention", "MultiHeadAttention", "Softmax") for node in graph.node)
-    width = products[0][0]
-    reader = Tokenizer.from_file(str(tokenizer))
-    reader.no_truncation()
-    lengths = [len(encoding.ids) for encoding in reader.encode_batch(texts)]
-    return sum(2 * weights * n + 4 * width * n * n * n_layers for n in lengths) / 1e9
-
-
 def systems(arguments: argparse.Namespace, made: Path) -> list[System]:
     """What there is to measure here."""
-    found = [System("default bundle, int8", "bundle", str(arguments.bundle))]
-    if arguments.fp32 is not None:
-        found.append(System("the same, fp32", "bundle", str(arguments.fp32)))
-    if arguments.cascade is not None or (arguments.bundle / "cascade.npz").is_file():
-        found.append(System("int8 with first stage", "bundle", str(arguments.cascade or arguments.bundle), {"cascade": True}))
-    found.append(System("int8 with memory of texts", "bundle", str(arguments.bundle), {"cache": True}))
+    precision = json.loads((arguments.bundle / "settings.json").read_text(encoding="utf-8"))["precision"]
+    found = [System(f"default bundle, {precision}", "bundle", str(arguments.bundle))]
+    if (made / "fp32").is_dir():
+        found.append(System(FP32, "bundle", str(made / "fp32")))
+    found += [System(f"student {folder.name}", "bundle", str(folder)) for folder in arguments.student]
+    cascade = arguments.cascade or arguments.bundle
+    if (cascade / "cascade.npz").is_file():
+        for share in SHARES:
+            options = {"cascade": True, "share": share / 100}
+            found.append(System(f"default with first stage, {share:g}% violating", "bundle", str(cascade), options))
+    found.append(System("default with memory of texts", "bundle", str(arguments.bundle), {"cache": True}))
     found.append(System("BERT-base, transformers pipeline", "bert", str(made)))
     found.append(System("the same, torch dynamic int8", "bert", str(made), {"int8": True}))
     found.append(System("builtin encoder, frozen, with head", "frozen", str(made)))
@@ -142,47 +136,58 @@ def systems(arguments: argparse.Namespace, made: Path) -> list[System]:
     return found
 
 
-def run(system: System, seconds: float) -> dict[str, float]:
+def run(job: dict[str, Any], name: str) -> dict[str, float]:
     """One repetition of one system, in a process of its own."""
-    job = {"kind": system.kind, "folder": system.folder, "options": system.options, "seconds": seconds}
     done = subprocess.run([sys.executable, __file__, "--once", json.dumps(job)], capture_output=True, text=True, cwd=ROOT, check=False)
     if done.returncode:
-        raise SystemExit(f"{system.name}: {done.stderr[-2_000:]}")
+        raise SystemExit(f"{name}: {done.stderr[-2_000:]}")
     measured: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
     return measured
 
 
-def main() -> None:
-    """Measure every system in turn, as often as asked, and write the report."""
+def parsed() -> argparse.Namespace:
+    """The options."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bundle", type=Path, default=ROOT / "models/default", help="the bundle to measure")
-    parser.add_argument("--fp32", type=Path, help="its fp32 form, for one more row and the share of the peak")
+    parser.add_argument("--model", type=Path, default=ROOT / "runs/default/train/model", help="its model folder, for the fp32 form")
+    parser.add_argument("--student", type=Path, action="append", default=[], help="another bundle; may be given again")
     parser.add_argument("--cascade", type=Path, help="a bundle with a first stage; default: the bundle, where it has one")
-    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--repetitions", type=int, default=3)
     parser.add_argument("--quick", action="store_true", help="two repetitions of a fraction of a second: only to see that all runs")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs/benchmarks", help="folder of inference.md and inference.svg")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs/benchmarks", help="folder of inference.md, .json and .svg")
     parser.add_argument("--once", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    return parser.parse_args()
+
+
+def once(job: dict[str, Any]) -> dict[str, float]:
+    """What one process measures."""
+    return peak(job["folder"], job["seconds"], available_cores()) if job["kind"] == "peak" else measure(job)
+
+
+def main() -> None:
+    """Measure every system in turn, as often as asked, and write the report."""
+    arguments = parsed()
     if arguments.once:
-        print(json.dumps(measure(json.loads(arguments.once))))
+        print(json.dumps(once(json.loads(arguments.once))))
         return
-    n_repetitions, seconds = (2, 0.2) if arguments.quick else (arguments.repetitions, 2.0)
+    n_repetitions, seconds = (2, 0.2) if arguments.quick else (arguments.repetitions, 1.0)
     with tempfile.TemporaryDirectory() as name:
         made = Path(name)
         prepare(made)
+        if (arguments.model / "model.safetensors").is_file():
+            prepare_fp32(made / "fp32", arguments.bundle, arguments.model)
         listed = systems(arguments, made)
-        peaks, figures = [], {system.name: [] for system in listed}
+        peaks: list[dict[str, float]] = []
+        figures: dict[str, list[dict[str, float]]] = {system.name: [] for system in listed}
         for number in range(n_repetitions):
-            peaks.append(gemm_gflops(seconds))
+            if (made / "fp32").is_dir():
+                peaks.append(run({"kind": "peak", "folder": str(made / "fp32"), "seconds": seconds / 2}, "peak"))
             for system in listed:
-                figures[system.name].append(run(system, seconds))
+                job = {"kind": system.kind, "folder": system.folder, "options": system.options, "seconds": seconds}
+                figures[system.name].append(run(job, system.name))
                 print(f"{number + 1}/{n_repetitions} {system.name}", file=sys.stderr)
         sizes = {system.name: disk_mb(system.kind, system.folder, system.options) for system in listed}
-    gflop = None
-    if arguments.fp32 is not None:
-        texts = workloads()["128 tokens"]
-        gflop = gflop_of(arguments.fp32 / "model.onnx", arguments.fp32 / "tokenizer.json", texts) / len(texts)
-    print(write_report(arguments.out, listed, figures, sizes, peaks, gflop))
+    print(write_report(arguments.out, listed, figures, sizes, peaks))
 
 
 if __name__ == "__main__":

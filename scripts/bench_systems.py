@@ -100,6 +100,29 @@ def prepare(folder: Path, *, seed: int = 0) -> None:
     _prepare_frozen(folder)
 
 
+def prepare_fp32(folder: Path, bundle_folder: Path, model_folder: Path) -> None:
+    """The bundle with its model in fp32, for speed: the calibration is that of the shipped form."""
+    from dataclasses import replace
+
+    from classifier.bundle import LAYOUT, load_bundle, write_bundle
+    from classifier.training.export import export_onnx
+
+    shipped = load_bundle(bundle_folder)
+    onnx = folder.parent / "fp32.onnx"
+    export_onnx(model_folder, onnx)
+    write_bundle(
+        folder,
+        model_files={LAYOUT.onnx: onnx, LAYOUT.tokenizer: shipped.folder / LAYOUT.tokenizer},
+        policy=shipped.policy,
+        calibration=shipped.calibration,
+        category_thresholds=shipped.category_thresholds,
+        ladder=shipped.ladder,
+        settings=replace(shipped.settings, precision="fp32"),
+        provenance=shipped.provenance,
+        card="",
+    )
+
+
 def _prepare_bert(folder: Path, seed: int) -> None:
     """BERT of the size of BERT-base-Chinese with random weights, and a WordPiece tokenizer of the characters of the training texts."""
     import torch

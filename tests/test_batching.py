@@ -71,7 +71,14 @@ def test_concurrent_requests_share_batches(classifier):
 def test_a_batch_keeps_its_budget(classifier):
     requests = [[TextItem("收U" * 50)] * 8]
     _, batches = together(classifier, requests, max_batch_chars=2 * cost_of(requests[0][0]))
-    assert batches == [2, 2, 2, 2]
+    assert (max(batches), sum(batches)) == (2, 8)
+
+
+def test_few_that_wait_are_taken_one_by_one_and_many_together(classifier):
+    _, few = together(classifier, [[TextItem(f"收U{number}")] for number in range(4)])
+    _, many = together(classifier, [[TextItem(f"出U{number}") for number in range(200)]])
+    assert few == [1, 1, 1, 1]
+    assert max(many) == 32
 
 
 @pytest.mark.parametrize(("n_cores", "n_at_once"), [(1, 1), (2, 2), (3, 2)])

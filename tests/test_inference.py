@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import pickle
 from concurrent.futures import ThreadPoolExecutor
 
@@ -102,6 +103,23 @@ def test_threads_share_one_object(classifier):
     with ThreadPoolExecutor(16) as pool:
         found = list(pool.map(lambda _: [d.probs for d in classifier.classify_many(TEXTS)], range(32)))
     assert all(answer == expected for answer in found)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_is_refused_with_a_reason(classifier):
+    def ask(answers):
+        try:
+            classifier.classify_many(TEXTS)
+        except RuntimeError as error:
+            answers.put(str(error))
+
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    child = context.Process(target=ask, args=(answers,))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    assert "load it there" in answers.get()
 
 
 def test_pickling_is_refused_with_a_reason(classifier):

@@ -7,6 +7,7 @@ import re
 import shlex
 from pathlib import Path
 
+import jsonschema
 import pytest
 import typer
 import yaml
@@ -14,6 +15,7 @@ import yaml
 from classifier.cli import app
 from classifier.serving.metrics import Metrics
 from classifier.serving.middleware import KNOWN_PATHS
+from classifier.serving.settings import Limits
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/serving.md").read_text(encoding="utf-8")
@@ -55,6 +57,66 @@ def test_the_page_names_every_metric():
 def test_the_container_starts_a_command_that_there_is(arguments):
     assert json.loads(re.search(r"^ENTRYPOINT (\[.*\])$", DOCKERFILE, re.M)[1]) == ["classifier", "serve"]
     assert _parses(["serve", *arguments])
+
+
+def _instructions():
+    """Name and rest of every instruction of the Dockerfile, with its continued lines."""
+    joined = re.sub(r"\\\n\s*", " ", DOCKERFILE)
+    return [tuple(line.split(None, 1)) for line in joined.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def test_every_line_of_the_dockerfile_is_an_instruction():
+    known = {"ARG", "FROM", "ENV", "WORKDIR", "RUN", "COPY", "LABEL", "USER", "EXPOSE", "STOPSIGNAL", "HEALTHCHECK", "ENTRYPOINT", "CMD"}
+    names = [name for name, _ in _instructions()]
+    assert set(names) <= known
+    assert names[:2] == ["ARG", "FROM"]
+    assert [name for name in names if name in ("ENTRYPOINT", "CMD", "HEALTHCHECK", "USER")] == ["USER", "HEALTHCHECK", "ENTRYPOINT", "CMD"]
+    for name, rest in _instructions():
+        if "[" in rest and name in ("ENTRYPOINT", "CMD", "HEALTHCHECK"):
+            assert all(isinstance(item, str) for item in json.loads(rest[rest.index("[") :]))
+
+
+def test_what_the_dockerfile_copies_is_there_and_reaches_the_build():
+    lines = (ROOT / "deploy/Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    let_in = {line[1:] for line in lines if line.startswith("!")}
+    copied = [path for name, rest in _instructions() if name == "COPY" and "--from" not in rest for path in rest.split()[:-1]]
+    assert {"classifier", "models/default", "pyproject.toml"} <= set(copied)
+    assert all((ROOT / path).exists() and path in let_in for path in copied)
+
+
+_COMPOSE_SERVICE = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["build", "command", "ports", "secrets", "volumes"],
+    "properties": {
+        "build": {"type": "object", "additionalProperties": False, "properties": {"context": {"const": ".."}, "dockerfile": {"type": "string"}}},
+        "image": {"type": "string"},
+        "command": {"type": "array", "items": {"type": "string"}},
+        "ports": {"type": "array", "items": {"type": "string", "pattern": r"^127\.0\.0\.1:\d+:\d+$"}},
+        "secrets": {"type": "array", "items": {"type": "string"}},
+        "volumes": {"type": "array", "items": {"type": "string", "pattern": "^[a-z]+:/"}},
+        "tmpfs": {"type": "array", "items": {"type": "string"}},
+        "cap_drop": {"type": "array", "items": {"type": "string"}},
+        "security_opt": {"type": "array", "items": {"type": "string"}},
+        "read_only": {"type": "boolean"},
+        "cpus": {"type": "number"},
+        "mem_limit": {"type": "string", "pattern": r"^\d+m$"},
+        "stop_grace_period": {"type": "string", "pattern": r"^\d+s$"},
+        "restart": {"enum": ["no", "always", "on-failure", "unless-stopped"]},
+    },
+}
+"""What the Compose specification allows of the keys that are used here."""
+
+
+def test_the_compose_file_fits_the_specification_and_itself():
+    jsonschema.validate(COMPOSE["services"]["classifier"], _COMPOSE_SERVICE)
+    assert set(COMPOSE) == {"name", "services", "secrets", "volumes"}
+    service = COMPOSE["services"]["classifier"]
+    assert set(service["secrets"]) == set(COMPOSE["secrets"])
+    assert {volume.partition(":")[0] for volume in service["volumes"]} == set(COMPOSE["volumes"])
+    # The supervisor must wait for the drain and for the longest request.
+    drain = float(service["command"][service["command"].index("--drain") + 1])
+    assert int(service["stop_grace_period"].rstrip("s")) >= drain + Limits().request_timeout_s
 
 
 def test_the_container_is_bare():

@@ -19,8 +19,10 @@ from classifier.cli.classify import classify
 from classifier.cli.compare import compare
 from classifier.cli.convert import convert
 from classifier.cli.data import data_app
+from classifier.cli.distil import distil
 from classifier.cli.evaluate import evaluate
 from classifier.cli.evidence_check import evidence_check
+from classifier.cli.export import export
 from classifier.cli.monitor import monitor
 from classifier.cli.noise import noise
 from classifier.cli.parity import parity
@@ -62,6 +64,8 @@ app.command()(evidence_check)
 app.command()(baseline)
 app.command()(compare)
 app.command()(parity)
+app.command()(distil)
+app.command()(export)
 app.command()(thresholds)
 app.command()(monitor)
 app.command()(noise)

@@ -30,7 +30,7 @@ def train(
 ) -> None:
     """Fine-tune a Chinese BERT on labelled texts and write an uncalibrated bundle; `classifier calibrate` comes next.
 
-    On several processes or GPUs: torchrun --nproc_per_node 2 --no-python classifier train ...
+    On several processes or GPUs: torchrun --nproc_per_node 2 --no-python -- classifier train ...
 
     Example: classifier train --train data/train.jsonl --dev data/dev.jsonl --out runs/bundle --base hfl/chinese-macbert-base --set learning_rate=2e-5
     """

@@ -14,13 +14,13 @@ SHORT_CHARS = 300
 
 
 def joined_texts(texts: Sequence[str], n: int, *, min_chars: int, max_chars: int, seed: int, first: Sequence[str] = ()) -> list[str]:
-    """Texts of at least the lengths drawn, the logarithm evenly, each of texts drawn without repetition and joined by line breaks.
+    r"""Texts of at least the lengths drawn, the logarithm evenly, each of texts drawn without repetition and joined by line breaks.
 
     :param texts: to draw from, at least one.
     :param first: of these, one stands in each joined text, at a place drawn; empty for none.
 
     >>> joined_texts(["一二", "三四"], 1, min_chars=4, max_chars=4, seed=0)
-    ['三四\\n一二']
+    ['三四\n一二']
     """
     if not texts or not 0 < min_chars <= max_chars:
         raise ValueError(f"Expected texts and 0 < min_chars <= max_chars, but got {len(texts)} texts, {min_chars} and {max_chars}.")

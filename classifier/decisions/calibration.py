@@ -243,7 +243,7 @@ class Calibration:
             raise CalibrationError(f"Expected logits of shape (n_texts, {len(self.questions)}), but got shape {values.shape}.")
         if self.length is not None:
             if n_windows is None:
-                raise CalibrationError("Expected the number of windows of each text, for the logits are corrected for it, but got none; give n_windows.")
+                raise CalibrationError("Expected the number of windows of each text, to correct the logits for it, but got none; give n_windows.")
             values = self.length.apply(values, n_windows)
         probs = np.empty(values.shape, dtype=np.float32)
         for column, question in enumerate(self.questions):

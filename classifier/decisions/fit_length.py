@@ -91,9 +91,8 @@ def _figures(plain: Bools, corrected: Bools, counts: Ints, violating: Bools, buc
         benign, bad = inside & ~violating, inside & violating
         if inside.any():
             longest = int(counts[inside].max())
-            yield LengthFigure(
-                low, longest, int(benign.sum()), _share(plain[benign]), _share(corrected[benign]), int(bad.sum()), _share(plain[bad]), _share(corrected[bad])
-            )
+            of_benign = int(benign.sum()), _share(plain[benign]), _share(corrected[benign])
+            yield LengthFigure(low, longest, *of_benign, int(bad.sum()), _share(plain[bad]), _share(corrected[bad]))
 
 
 def _share(hits: Bools) -> float | None:

@@ -1,4 +1,4 @@
-"""Slices: the same few numbers for each source, length, number of windows, script, period and tag, and a mark where a slice is worse than all other texts."""
+"""Slices: the same few numbers for each source, length, count of windows, script, period and tag, and a mark where one is worse than the rest."""
 
 from __future__ import annotations
 

@@ -27,10 +27,15 @@ from classifier.training.card import card_text
 from classifier.training.config import TrainingConfig
 from classifier.training.export import export_onnx
 from classifier.training.quantise import quantise
+from classifier.training.weights import quantise_weights
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "scikit-learn", "onnxruntime", "tokenizers", "numpy", "jieba")
 MAX_SAMPLES = 300
 """Texts on which the spread of the activations is seen before quantising."""
+
+
+QUANTISERS = {"int8": quantise, "int8-weights": quantise_weights}
+"""From a fused fp32 file to one of another precision, by its name in the settings of a bundle."""
 
 
 def uncalibrated(policy: Policy) -> tuple[Calibration, CategoryThresholds, Ladder]:
@@ -70,23 +75,54 @@ def bundle_from_model(
     *,
     provenance: Mapping[str, Any],
     samples: Sequence[Example],
-    int8: bool,
-    keep_weights: bool,
+    precision: str = "fp32",
+    keep_weights: bool = False,
 ) -> Bundle:
     """Export a trained model and write an uncalibrated bundle.
 
-    :param samples: typical texts, on which int8 sees the spread of the activations; the first ``MAX_SAMPLES`` of them by a shuffle with the seed.
-    :param int8: export int8 instead of fp32.
+    :param samples: typical texts, on which quantising sees the activations; the first ``MAX_SAMPLES`` of them by a shuffle with the seed.
+    :param precision: one of ``classifier.bundle.PRECISIONS``.
     :param keep_weights: keep ``model.safetensors`` and its configuration too, so that plain ``transformers`` loads the folder.
     """
-    calibration, category_thresholds, ladder = uncalibrated(policy)
-    settings = EncoderSettings(config.max_tokens, config.overlap_tokens, "int8" if int8 else "fp32", config.source_input, config.base)
     with tempfile.TemporaryDirectory() as name:
         onnx = Path(name) / "fp32.onnx"
         export_onnx(model_folder, onnx)
-        if int8:
-            quantise(onnx, Path(name) / "int8.onnx", _sample_inputs(samples, model_folder / "tokenizer.json", config))
-            onnx = Path(name) / "int8.onnx"
+        return bundle_from_onnx(
+            onnx,
+            model_folder,
+            out,
+            policy,
+            config,
+            provenance=provenance,
+            samples=samples,
+            precision=precision,
+            keep_weights=keep_weights,
+        )
+
+
+def bundle_from_onnx(
+    fp32: Path,
+    model_folder: Path,
+    out: Path,
+    policy: Policy,
+    config: TrainingConfig,
+    *,
+    provenance: Mapping[str, Any],
+    samples: Sequence[Example],
+    precision: str,
+    keep_weights: bool = False,
+) -> Bundle:
+    """``bundle_from_model`` on a model that is exported already.
+
+    :param fp32: what ``export_onnx`` made of the model.
+    """
+    calibration, category_thresholds, ladder = uncalibrated(policy)
+    settings = EncoderSettings(config.max_tokens, config.overlap_tokens, precision, config.source_input, config.base)
+    with tempfile.TemporaryDirectory() as name:
+        onnx = fp32
+        if precision != "fp32":
+            onnx = Path(name) / LAYOUT.onnx
+            QUANTISERS[precision](fp32, onnx, _sample_inputs(samples, model_folder / "tokenizer.json", config))
         files = {LAYOUT.onnx: onnx, LAYOUT.tokenizer: model_folder / "tokenizer.json"}
         if keep_weights:
             files |= {item: model_folder / item for item in (LAYOUT.weights, "config.json", "tokenizer_config.json")}

@@ -18,20 +18,23 @@ from classifier.data import clusters_of
 from classifier.decisions import Decision
 from classifier.decisions.arrays import Bools
 from classifier.decisions.loss import certified_threshold
-from classifier.decisions.sampling import one_per_cluster
+from classifier.decisions.sampling import fold_of_cluster, one_per_cluster
 from classifier.examples import Example
 from classifier.files import sha256_of
 from classifier.inference import Classifier
 from classifier.records import read_examples
 from classifier.text import normalise
+from classifier.training.augment import augmented
 from classifier.training.copying import copy_bundle
-from classifier.training.first_stage import fit_weights, ordinary_texts
+from classifier.training.first_stage import N_FOLDS, RecipeResult, choose_recipe, fit_weights, ordinary_texts
 
 DEFAULT_LOSS_RATE = 0.005
 CONFIDENCE_LEVEL = 0.95
 PREVALENCES = (0.001, 0.01, 0.1)
-ORDINARY_PER_TEXT = 8
+ORDINARY_PER_TEXT = 3
 """Ordinary texts for each training text."""
+COPIED_SHARE = 0.3
+"""Share of the training texts that are learnt from once more, rewritten as by those who try to pass a filter."""
 _N_TIMED = 200
 
 
@@ -53,7 +56,8 @@ class CascadeReport:
 
     ``benign_passed`` is the share of benign texts that it lets pass: of ``n_benign`` calibration texts, or of the ordinary texts that were given.
     ``violating_passed`` is that of the violating calibration texts, those that the whole bundle would not have found either included.
-    ``first_per_s`` and ``full_per_s`` are texts a second that end in the first stage, and that go on, from text to decision.
+    ``recipes`` were cross-validated on training texts, that of the stage first. ``first_per_s`` and ``full_per_s`` are texts a second that end in
+    the first stage, and that go on, from text to decision.
     """
 
     certificate: CascadeCertificate
@@ -64,14 +68,24 @@ class CascadeReport:
     first_per_s: float
     full_per_s: float
     rows: tuple[CascadeRow, ...]
+    recipes: tuple[RecipeResult, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able content."""
-        return asdict(self) | {"rows": [asdict(row) for row in self.rows]}
+        return asdict(self) | {"rows": [asdict(row) for row in self.rows], "recipes": [asdict(result) for result in self.recipes]}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A certified first stage, and what cross-validation on the training texts said of each recipe, that of the stage first."""
+
+    stage: FirstStage
+    recipes: tuple[RecipeResult, ...]
 
 
 def fit_first_stage(
     train: Sequence[Example],
+    taught: Sequence[Decision],
     calibration: Sequence[Example],
     decisions: Sequence[Decision],
     bundle: Bundle,
@@ -79,19 +93,35 @@ def fit_first_stage(
     max_loss_rate: float,
     confidence_level: float,
     seed: int,
-) -> FirstStage:
+) -> Fitted:
     """Fit on ``train`` and certify on ``calibration``, of which no text may have been trained on.
+
+    What is learnt is which texts violate or are found by the whole bundle; the recipe is chosen by cross-validation on ``train``.
 
     The promise is about violating texts that the bundle acts on or sends to a person. That the bundle's own thresholds were chosen on the same texts
     touches which of them count, and not what the first stage, which has seen none, says of them.
 
+    :param taught: decisions of the whole bundle about the training texts.
     :param decisions: of the whole bundle about the calibration texts.
     :raises CalibrationError: when the texts do not suffice.
     """
     texts = [normalise(example.text).text for example in train]
     ordinary = [normalise(text).text for text in ordinary_texts([len(text) for text in texts], ORDINARY_PER_TEXT * len(texts), seed=seed)]
-    answers = np.array([example.violating for example in train] + [False] * len(ordinary))
-    weights, intercept = fit_weights([*texts, *ordinary], answers, seed=seed)
+    violating, found = np.array([e.violating for e in train], dtype=np.bool_), np.array([_acts(d) for d in taught], dtype=np.bool_)
+    all_texts, none = [*texts, *ordinary], np.zeros(len(ordinary), dtype=np.bool_)
+    answers = np.concatenate([violating | found, none])
+    copies = np.array(["#" in example.id for example in train], dtype=np.bool_)
+    folds = fold_of_cluster(clusters_of(train), violating.astype(np.int8), n_folds=N_FOLDS, seed=seed)
+    recipes = choose_recipe(
+        all_texts,
+        answers,
+        needed=np.concatenate([violating & found & ~copies, none]),
+        benign=np.concatenate([~violating & ~copies, none]),
+        folds=np.concatenate([folds, np.full(len(ordinary), -1)]),
+        max_loss_rate=max_loss_rate,
+        seed=seed,
+    )
+    weights, intercept = fit_weights(all_texts, answers, seed=seed, recipe=recipes[0].recipe)
     rows = np.flatnonzero(_found(calibration, decisions))
     draft = FirstStage(weights, intercept, 0.0, CascadeCertificate(max_loss_rate, confidence_level, 0, 0, 1.0, "", ""))
     if rows.size:
@@ -101,11 +131,15 @@ def fit_first_stage(
     certificate = CascadeCertificate(
         max_loss_rate, confidence_level, made.n_trials, made.n_lost, made.upper_bound, bundle.model_fingerprint, bundle.ladder.fingerprint
     )
-    return replace(draft, threshold=made.threshold, certificate=certificate)
+    return Fitted(replace(draft, threshold=made.threshold, certificate=certificate), recipes)
 
 
 def _found(examples: Sequence[Example], decisions: Sequence[Decision]) -> Bools:
-    return np.array([e.violating and (d.severity > 0 or d.review) for e, d in zip(examples, decisions, strict=True)], dtype=np.bool_)
+    return np.array([e.violating and _acts(d) for e, d in zip(examples, decisions, strict=True)], dtype=np.bool_)
+
+
+def _acts(decision: Decision) -> bool:
+    return decision.severity > 0 or decision.review
 
 
 def cascade_report(
@@ -158,10 +192,13 @@ def cascade_bundle(
     :raises CalibrationError: when the texts do not suffice; nothing is written then.
     """
     bundle = load_bundle(folder)
-    train, calibration = read_examples(train_paths, bundle.policy), read_examples(calibration_paths, bundle.policy)
-    decisions = Classifier(bundle, n_threads=n_threads).classify_many([e.text for e in calibration], source=[e.source for e in calibration])
-    stage = fit_first_stage(train, calibration, decisions, bundle, max_loss_rate=max_loss_rate, confidence_level=confidence_level, seed=seed)
-    report = cascade_report(stage, bundle, calibration, ordinary, n_threads=n_threads)
+    calibration = read_examples(calibration_paths, bundle.policy)
+    train = augmented(read_examples(train_paths, bundle.policy), share=COPIED_SHARE, seed=seed)
+    full = Classifier(bundle, n_threads=n_threads)
+    taught, decisions = (full.classify_many([e.text for e in lot], source=[e.source for e in lot]) for lot in (train, calibration))
+    fitted = fit_first_stage(train, taught, calibration, decisions, bundle, max_loss_rate=max_loss_rate, confidence_level=confidence_level, seed=seed)
+    stage = fitted.stage
+    report = replace(cascade_report(stage, bundle, calibration, ordinary, n_threads=n_threads), recipes=fitted.recipes)
     facts = {
         "train": {path.name: sha256_of(path) for path in train_paths},
         "calibration": {path.name: sha256_of(path) for path in calibration_paths},

@@ -41,7 +41,7 @@ def quantise(path: Path, out: Path, inputs: Iterable[Mapping[str, npt.NDArray[np
     """
     model = onnx.load(path)
     _smooth(model.graph, channel_maxima(model, inputs), smoothing)
-    _quantise_tables(model.graph)
+    quantise_tables(model.graph)
     with tempfile.TemporaryDirectory() as name, warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")
         smoothed, temporary = Path(name) / "smoothed.onnx", Path(name) / "int8.onnx"
@@ -75,21 +75,32 @@ def channel_maxima(model: onnx.ModelProto, inputs: Iterable[Mapping[str, npt.NDA
 
     :raises EncoderError: when there are no inputs.
     """
-    names = sorted({node.input[0] for node in _products(model.graph)})
+    maxima: dict[str, Floats] = {}
+    for name, values in multiplied(model, inputs):
+        largest = np.abs(values).max(axis=0)
+        maxima[name] = np.maximum(maxima.get(name, largest), largest)
+    return maxima
+
+
+def multiplied(model: onnx.ModelProto, inputs: Iterable[Mapping[str, npt.NDArray[np.int64]]]) -> Iterator[tuple[str, Floats]]:
+    """Each activation that a weight matrix multiplies, by its name and input after input, *Shape:* (n_tokens, width).
+
+    :raises EncoderError: when there are no inputs.
+    """
+    names = sorted({node.input[0] for node in products(model.graph)})
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     watched.graph.output.extend([helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names])
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(watched.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    maxima: dict[str, Floats] = {}
+    seen = False
     for feeds in inputs:
+        seen = True
         for name, values in zip(names, session.run(names, dict(feeds)), strict=True):
-            largest = np.abs(values).reshape(-1, values.shape[-1]).max(axis=0)
-            maxima[name] = np.maximum(maxima.get(name, largest), largest)
-    if not maxima:
+            yield name, values.reshape(-1, values.shape[-1])
+    if not seen:
         raise EncoderError("Expected at least one text to see the model's activations on, but got none; give some.")
-    return maxima
 
 
 def smoothing_factors(activations: Floats, weights: Floats, smoothing: float) -> Floats:
@@ -120,7 +131,7 @@ def int8_rows(table: Floats) -> tuple[npt.NDArray[np.int8], Floats]:
     return np.clip(np.rint(table / scales), -127, 127).astype(np.int8), scales
 
 
-def _products(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+def products(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """The nodes that multiply an activation with a weight matrix."""
     constants = {item.name for item in graph.initializer}
     return [node for node in graph.node if node.op_type == "MatMul" and node.input[1] in constants]
@@ -130,7 +141,7 @@ def _smooth(graph: onnx.GraphProto, maxima: Mapping[str, Floats], smoothing: flo
     """Divide every multiplied activation by its factors and multiply the weights by them, in place; nodes that share an activation share factors."""
     constants = {item.name: item for item in graph.initializer}
     sharing: dict[str, list[onnx.NodeProto]] = {}
-    for node in _products(graph):
+    for node in products(graph):
         sharing.setdefault(node.input[0], []).append(node)
     for activation, nodes in sharing.items():
         weights = [numpy_helper.to_array(constants[node.input[1]]) for node in nodes]
@@ -138,13 +149,13 @@ def _smooth(graph: onnx.GraphProto, maxima: Mapping[str, Floats], smoothing: flo
         factors = smoothing_factors(maxima[activation], met, smoothing)
         graph.initializer.append(numpy_helper.from_array(1 / factors, f"{activation}.inverse"))
         divide = helper.make_node("Mul", [activation, f"{activation}.inverse"], [f"{activation}.smooth"], name=f"{activation}.smooth")
-        graph.node.insert(_first_place(graph, nodes), divide)
+        graph.node.insert(first_place(graph, nodes), divide)
         for node, weight in zip(nodes, weights, strict=True):
-            _replace(graph, constants[node.input[1]], {node.input[1]: weight * factors[:, None]})
+            replace(graph, constants[node.input[1]], {node.input[1]: weight * factors[:, None]})
             node.input[0] = f"{activation}.smooth"
 
 
-def _quantise_tables(graph: onnx.GraphProto) -> None:
+def quantise_tables(graph: onnx.GraphProto) -> None:
     """Put ``table[ids]`` as ``float(values[ids]) * scales[ids]``, for every large table that is looked up by its first dimension, in place."""
     tables = {item.name: item for item in graph.initializer}
     for node in [node for node in graph.node if node.op_type == "Gather" and node.input[0] in tables]:
@@ -153,24 +164,26 @@ def _quantise_tables(graph: onnx.GraphProto) -> None:
         if table.dtype != np.float32 or table.ndim != 2 or table.nbytes < _MIN_TABLE_BYTES:
             continue
         values, scales = int8_rows(table)
-        _replace(graph, tables[name], {f"{name}.int8": values, f"{name}.scale": scales})
+        replace(graph, tables[name], {f"{name}.int8": values, f"{name}.scale": scales})
         made = [
             helper.make_node("Gather", [f"{name}.int8", ids], [f"{name}.rows"]),
             helper.make_node("Gather", [f"{name}.scale", ids], [f"{name}.row_scales"]),
             helper.make_node("Cast", [f"{name}.rows"], [f"{name}.floats"], to=onnx.TensorProto.FLOAT),
             helper.make_node("Mul", [f"{name}.floats", f"{name}.row_scales"], [node.output[0]]),
         ]
-        place = _first_place(graph, [node])
+        place = first_place(graph, [node])
         graph.node.remove(node)
         for offset, item in enumerate(made):
             graph.node.insert(place + offset, item)
 
 
-def _first_place(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> int:
+def first_place(graph: onnx.GraphProto, nodes: Iterable[onnx.NodeProto]) -> int:
+    """Position of the first of some nodes of a graph."""
     outputs = {node.output[0] for node in nodes}
     return next(place for place, node in enumerate(graph.node) if node.output[0] in outputs)
 
 
-def _replace(graph: onnx.GraphProto, old: onnx.TensorProto, new: Mapping[str, npt.NDArray[Any]]) -> None:
+def replace(graph: onnx.GraphProto, old: onnx.TensorProto, new: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Put constants in the place of one, in place."""
     graph.initializer.remove(old)
     graph.initializer.extend([numpy_helper.from_array(np.ascontiguousarray(values), name) for name, values in new.items()])

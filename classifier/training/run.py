@@ -62,7 +62,10 @@ def train_bundle(
             **{name: value if value is None else round(value, 1) for name, value in asdict(trained.spent).items()},
         }
         provenance = training_provenance(config, policy, {"train": train_paths, "dev": dev_paths}, facts)
-        bundle_from_model(trained.folder, out, policy, config, provenance=provenance, samples=samples, int8=int8, keep_weights=keep_weights)
+        precision = "int8" if int8 else "fp32"
+        bundle_from_model(
+            trained.folder, out, policy, config, provenance=provenance, samples=samples, precision=precision, keep_weights=keep_weights
+        )
     if n_processes() > 1:
         PartialState().wait_for_everyone()
     return load_bundle(out)
