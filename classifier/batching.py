@@ -1,7 +1,8 @@
 """Micro-batches: calls that come at once share batches; the CPU work runs on threads, so that the event loop stays free.
 
 Texts are taken from the waiting calls in turn, one of each, so that a call with 256 texts does not hold up a call with one. A batch ends at its
-budget of texts and characters, and takes no more than its share of what waits. It starts at once while a core has nothing to do; else one that is not full waits some milliseconds for company.
+budget of texts and characters, and takes no more than its share of what waits. It starts at once while a core has nothing to do; else one that is
+not full waits some milliseconds for company.
 """
 
 from __future__ import annotations
