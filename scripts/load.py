@@ -30,8 +30,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "scripts")]
-from bench import posts as bench_posts  # noqa: E402  # the texts of scripts/bench
+sys.path.insert(0, str(ROOT))
 
 BUNDLE = ROOT / "models/default"
 SATURATION_S, HALF_S, OVERLOAD_S = 12.0, 20.0, 60.0
@@ -41,7 +40,14 @@ FAULTS: list[str] = []
 
 
 _NUMBERS = itertools.count()
-posts = functools.cache(bench_posts)
+
+
+@functools.cache
+def posts() -> list[str]:
+    """The training texts in a row, without blanks, cut into pieces of 80 characters."""
+    lines = (ROOT / "data/train.jsonl").read_text(encoding="utf-8").splitlines()
+    joined = "".join("".join(json.loads(line)["text"].split()) for line in lines)
+    return [joined[start : start + 80] for start in range(0, len(joined) - 80, 80)]
 
 
 def fresh_texts(size: int, n_texts: int) -> list[str]:

@@ -65,6 +65,7 @@ class Watch:
     pid: int
     samples: list[dict[str, float]] = field(default_factory=list)
     seen: dict[int, str] = field(default_factory=dict)
+    cpu_s: dict[int, float] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Watch:
@@ -81,6 +82,7 @@ class Watch:
         while not self._stop.is_set():
             pids = descendants(self.pid)
             self.seen |= {pid: started for pid in pids if (started := start_of(pid))}
+            self.cpu_s |= {pid: spent for pid in pids if (spent := cpu_s(pid))}
             sizes = [size for pid in pids if (size := pss_mb(pid)) is not None]
             if sizes:
                 at = round(time.monotonic() - self._started, 1)
@@ -121,6 +123,15 @@ def start_of(pid: int) -> str | None:
     return None if parts[0] == "Z" else parts[19]
 
 
+def cpu_s(pid: int) -> float | None:
+    """CPU time of a process so far; None when it has ended."""
+    try:
+        parts = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def pss_mb(pid: int) -> float | None:
     """Memory of a process; None when it has ended."""
     try:
@@ -132,12 +143,13 @@ def pss_mb(pid: int) -> float | None:
 
 @dataclass(frozen=True)
 class Leg:
-    """One run of the command: how many partitions it did, how fast between its first and its last, and its memory."""
+    """One run of the command: how many partitions it did, how fast between its first and its last, and what all its processes took."""
 
     n_partitions: int
     n_rows: int
     elapsed_s: float
     texts_per_s: float | None
+    cpu_s: float
     n_left_processes: int
     memory: list[dict[str, float]]
 
@@ -163,7 +175,8 @@ def run_leg(arguments: argparse.Namespace, folder: Path, *, stop_after: int | No
         raise SystemExit(f"classifier batch ended with {code_out}")
     # The first report stands for the start of Ray as well: the rate is that of the others.
     rate = sum(n for _, n in done[1:]) / (done[-1][0] - done[0][0]) if len(done) > 2 else None
-    return Leg(len(done), sum(n for _, n in done), time.monotonic() - started, rate, watch.end_what_is_left(), watch.samples)
+    elapsed_s, n_left = time.monotonic() - started, watch.end_what_is_left()
+    return Leg(len(done), sum(n for _, n in done), elapsed_s, rate, sum(watch.cpu_s.values()), n_left, watch.samples)
 
 
 def check(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
@@ -186,19 +199,28 @@ def check(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return found | {"n_decided_again": len(kept), "n_different": n_different, "n_bad_files": len(list((folder / "out").glob("bad-rows/*")))}
 
 
-def alone(arguments: argparse.Namespace) -> float:
-    """Texts a second of ``classify_many`` in one process with as many threads as there are actors, on texts of the same kind."""
+@dataclass(frozen=True)
+class Alone:
+    """``classify_many`` in one process with as many threads as there are actors, on texts of the same kind."""
+
+    texts_per_s: float
+    cpu_ms_per_text: float
+
+
+def alone(arguments: argparse.Namespace) -> Alone:
+    """Measure it in this process."""
     texts = corpus()
     made = [text_of(arguments.rows + row, texts) for row in range(N_ALONE)]
     classifier = Classifier.load(arguments.bundle, n_threads=arguments.actors)
     classifier.classify_many(made[:50])
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     for start in range(50, N_ALONE, 256):
         classifier.classify_many(made[start : start + 256])
-    return (N_ALONE - 50) / (time.perf_counter() - started)
+    n_texts = N_ALONE - 50
+    return Alone(n_texts / (time.perf_counter() - started), 1e3 * (time.process_time() - cpu) / n_texts)
 
 
-def summary(arguments: argparse.Namespace, before: float, after: float, legs: list[Leg], checked: dict[str, Any]) -> dict[str, Any]:
+def summary(arguments: argparse.Namespace, before: Alone, after: Alone, legs: list[Leg], checked: dict[str, Any]) -> dict[str, Any]:
     """All figures; ``texts_per_s`` and ``cores`` are what a plan is made from."""
     rates = [(leg.n_rows, leg.texts_per_s) for leg in legs if leg.texts_per_s is not None]
     rate = sum(n for n, _ in rates) / sum(n / pace for n, pace in rates)
@@ -209,8 +231,10 @@ def summary(arguments: argparse.Namespace, before: float, after: float, legs: li
         "measured": f"scripts/million.py --rows {arguments.rows} --actors {arguments.actors}",
         "texts": f"up to {CHARS + 7} characters, none of them twice, no evidence",
         "machine": f"{platform.machine()}, Python {platform.python_version()}, load average at the end {os.getloadavg()[0]:.1f}",
-        "one_process_texts_per_s": {"before": round(before, 1), "after": round(after, 1)},
-        "share_of_one_process": round(rate / ((before + after) / 2), 3),
+        "one_process": {"before": asdict(before), "after": asdict(after)},
+        "share_of_one_process": round(rate / ((before.texts_per_s + after.texts_per_s) / 2), 3),
+        # With Ray's own processes and its two starts, and over the rows that were begun and thrown away when the run was killed.
+        "cpu_ms_per_text": round(1e3 * sum(leg.cpu_s for leg in legs) / arguments.rows, 2),
         "peak_mb_all_processes": peak,
         "checked": checked,
         "legs": [{key: value for key, value in asdict(leg).items() if key != "memory"} for leg in legs],

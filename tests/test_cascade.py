@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -48,12 +48,14 @@ def plain_scores(texts, weights, bits):
     return totals
 
 
+@settings(deadline=None)
 @given(texts=TEXTS)
 def test_scores_are_those_of_plain_python(texts):
     weights = np.random.default_rng(0).normal(size=1 << 12).astype(np.float32)
     assert linear_scores(texts, weights) == pytest.approx(plain_scores(texts, weights, 12), abs=1e-4)
 
 
+@settings(deadline=None)
 @given(texts=TEXTS)
 def test_a_score_does_not_depend_on_the_neighbours(texts):
     weights = np.random.default_rng(0).normal(size=1 << 12).astype(np.float32)
@@ -171,15 +173,15 @@ def test_recipes_are_judged_on_folds_they_were_not_fitted_on():
     violating = np.arange(60) % 2 == 0
     folds = np.arange(60) // 2 % 3
     good, useless = Recipe(3.0), Recipe(1e-9)
-    said = {"needed": violating, "benign": ~violating, "folds": folds, "max_loss_rate": 0.1, "seed": 0, "bits": 10}
-    first, second = choose_recipe(texts, violating, recipes=(useless, good), **said)
+    said = {"judged": np.ones(60, dtype=bool), "folds": folds, "max_loss_rate": 0.1, "seed": 0, "bits": 10}
+    first, second = choose_recipe(texts, violating, violating, recipes=(useless, good), **said)
     assert first.benign_passed == second.benign_passed == 1.0
     assert first.recipe == useless  # of equals the earlier
     # Answers that the texts say nothing of: what is learnt of other folds lets no more pass than is lost.
     generator = np.random.default_rng(0)
     noise = generator.random(60) < 0.5
     lone = [f"{''.join(chr(0x4E00 + int(i)) for i in generator.integers(0, 9_000, 6))}" for _ in range(60)]
-    (result,) = choose_recipe(lone, noise, recipes=(good,), **said | {"needed": noise, "benign": ~noise})
+    (result,) = choose_recipe(lone, noise, noise, recipes=(good,), **said)
     assert result.benign_passed < 0.5
 
 
@@ -187,8 +189,8 @@ def test_ordinary_texts_stand_in_every_fit_and_are_not_judged():
     texts = ["收U出U", "今天看见猫"] * 9 + ["天天天"] * 4
     violating = np.append(np.arange(18) % 2 == 0, [False] * 4)
     folds = np.append(np.arange(18) // 2 % 3, [-1] * 4)
-    said = {"needed": violating, "folds": folds, "max_loss_rate": 0.1, "seed": 0, "bits": 10, "recipes": (Recipe(),)}
-    (result,) = choose_recipe(texts, violating, benign=~violating, **said)
+    said = {"judged": np.ones(22, dtype=bool), "folds": folds, "max_loss_rate": 0.1, "seed": 0, "bits": 10, "recipes": (Recipe(),)}
+    (result,) = choose_recipe(texts, violating, violating, **said)
     assert result.benign_passed == 1.0
 
 

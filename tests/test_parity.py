@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,8 @@ from classifier.inference import Classifier
 from classifier.records import read_examples
 from classifier.scoring import score_files
 from classifier.training.assemble import bundle_from_model
-from classifier.training.parity import check_parity
+from classifier.training.gated_export import gated_export
+from classifier.training.parity import check_parity, refitted_parity
 from classifier.training.recalibrate import calibrate_bundle
 
 from .conftest import make_examples
@@ -35,7 +37,7 @@ def bundles(tiny_bundle, toy_files, tiny_config, policy, tmp_path_factory):
     folder = tmp_path_factory.mktemp("parity")
     samples = read_examples([toy_files["train"]], policy)
     bundle_from_model(
-        tiny_bundle.folder, folder / "int8", policy, tiny_config, provenance={"seen": 1}, samples=samples, int8=True, keep_weights=False
+        tiny_bundle.folder, folder / "int8", policy, tiny_config, provenance={"seen": 1}, samples=samples, precision="int8"
     )
     for source, name in ((tiny_bundle.folder, "fp32"), (folder / "int8", "int8")):
         score_files(source, [toy_files["calibration"]], folder / f"{name}.npz", n_threads=1)
@@ -125,3 +127,49 @@ def test_no_text_is_refused(bundles, policy):
     side = Side("a", np.empty((0, 7)), policy, bundle.ladder, bundle.category_thresholds)
     with pytest.raises(CalibrationError, match="at least one text"):
         parity(side, side, [], GATE)
+
+
+def test_a_bundle_that_is_not_calibrated_is_calibrated_where_texts_are_given(tiny_bundle, bundles, toy_files, policy, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(bundles[1], other)
+    paths = {name: [toy_files[name]] for name in ("test", "calibration")}
+    before = load_bundle(tiny_bundle.folder).hashes
+    report = refitted_parity(tiny_bundle.folder, other, paths["test"], calibration=paths["calibration"], seed=2, n_threads=1)
+    after = load_bundle(other)
+    assert after.provenance["calibration"]["seed"] == 2
+    assert after.provenance["parity"]["n_equal"] == report.n_equal
+    assert load_bundle(tiny_bundle.folder).hashes == before
+
+
+def exported(tiny_bundle, toy_files, tiny_config, out, *, precision="int8-weights", below_gate=False, min_equal=0.0):
+    return gated_export(
+        tiny_bundle.folder,
+        out,
+        precision=precision,
+        policy_name="wechat-3-24",
+        config=tiny_config,
+        samples=[toy_files["train"]],
+        calibration=[toy_files["calibration"]],
+        compared=[toy_files["test"]],
+        gate=ParityGate(min_equal=min_equal, max_f1_loss=1.0, min_texts=1),
+        below_gate=below_gate,
+        seed=1,
+        n_threads=1,
+    )
+
+
+def test_an_export_is_calibrated_and_holds_its_figures(tiny_bundle, toy_files, tiny_config, tmp_path):
+    report = exported(tiny_bundle, toy_files, tiny_config, tmp_path / "out")
+    bundle = load_bundle(tmp_path / "out")
+    assert report.n_texts == 520
+    assert bundle.settings.precision == "int8-weights"
+    assert bundle.provenance["parity"]["equal"] == report.equal
+    assert bundle.ladder.method != "none"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("below_gate", [False, True])
+def test_an_export_below_the_gate_is_written_only_when_asked_for(below_gate, tiny_bundle, toy_files, tiny_config, tmp_path):
+    report = exported(tiny_bundle, toy_files, tiny_config, tmp_path / "out", precision="int8", below_gate=below_gate, min_equal=1.01)
+    assert report.refusals
+    assert (tmp_path / "out").exists() is below_gate

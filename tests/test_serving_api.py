@@ -168,6 +168,22 @@ def test_metrics_count_what_was_decided(service, tiny_bundle):
     assert after["classifier_queue_texts",] == 0
 
 
+def test_metrics_show_the_memory_of_texts_the_latency_and_the_share_of_reviews(service):
+    body = {"items": [{"text": f"记住{number}收U"} for number in range(5)]}
+    service.post(json=body)
+    before = _metrics(service)
+    decisions = service.post(json=body).json()["decisions"]
+    after = _metrics(service)
+    assert after["classifier_cache_hits",] - before["classifier_cache_hits",] == len(decisions)
+    assert after["classifier_cache_misses",] == before["classifier_cache_misses",]
+    assert after["classifier_request_seconds_count", "/v1/classify"] - before["classifier_request_seconds_count", "/v1/classify"] == 1
+    assert after["classifier_review_share",] == pytest.approx(after["classifier_reviews_total",] / sum(_texts(after)))
+
+
+def _texts(metrics):
+    return [value for key, value in metrics.items() if key[0] == "classifier_texts_total"]
+
+
 def test_every_example_of_the_schema_fits_it(schema):
     for name in ("ClassifyRequest", "AccountRequest", "ClassifyAnswer"):
         examples = schema["components"]["schemas"][name]["examples"]

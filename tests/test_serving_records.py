@@ -201,6 +201,15 @@ def test_a_full_disk_is_told_and_nothing_is_called_recorded():
     assert _write(JsonlSink(FULL_DISK), [[{"record_version": 1}]]) == [False]
 
 
+@pytest.mark.skipif(not FULL_DISK.exists(), reason="needs a device that is always full")
+def test_a_service_on_a_full_disk_decides_on_and_says_that_nothing_is_recorded(tiny_bundle, tmp_path):
+    with running(tiny_bundle.folder, tmp_path, "--threads", 1, "--records", FULL_DISK) as service:
+        answers = [service.post(json={"text": text}) for text in TEXTS[:3]]
+        metrics = service.get("/metrics").text
+    assert [(answer.status_code, answer.json()["recorded"]) for answer in answers] == [(200, False)] * 3
+    assert 'classifier_records_total{outcome="failed"} 3.0' in metrics
+
+
 def test_the_file_is_for_its_owner_alone(tmp_path):
     JsonlSink(tmp_path / "records.jsonl").close()
     assert (tmp_path / "records.jsonl").stat().st_mode & 0o077 == 0

@@ -13,6 +13,7 @@ from classifier.evaluation.bundle_results import AT_EVEN, HONESTY, TFIDF, Bundle
 from classifier.evaluation.mistakes import SeverityCost
 from classifier.evaluation.results import Evaluation, LevelResult, SeverityResult
 from classifier.policy import Level
+from classifier.reports.bundle_sections import bundle_sections
 from classifier.reports.evasion import evasion
 from classifier.reports.evidence import evidence
 from classifier.reports.figures import precision_recall_figure, reliability_figure
@@ -197,6 +198,7 @@ def all_sections(
         hard_negatives(report),
         *([background(backgrounds)] if backgrounds else []),
         slices(report),
+        *bundle_sections(report.bundle),
         *([] if report.saved.attack is None else [evasion(report.saved.attack)]),
         *([] if report.saved.evidence is None else [evidence(report.saved.evidence)]),
         *extra,

@@ -6,7 +6,7 @@ import datetime
 import platform
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,8 @@ MAX_SAMPLES = 300
 """Texts on which the spread of the activations is seen before quantising."""
 
 
-QUANTISERS = {"int8": quantise, "int8-weights": quantise_weights}
+Quantiser = Callable[[Path, Path, Iterable[Mapping[str, npt.NDArray[np.int64]]]], None]
+QUANTISERS: Mapping[str, Quantiser] = {"int8": quantise, "int8-weights": quantise_weights}
 """From a fused fp32 file to one of another precision, by its name in the settings of a bundle."""
 
 

@@ -31,8 +31,10 @@ from classifier.training.first_stage import N_FOLDS, RecipeResult, choose_recipe
 DEFAULT_LOSS_RATE = 0.005
 CONFIDENCE_LEVEL = 0.95
 PREVALENCES = (0.001, 0.01, 0.1)
-ORDINARY_PER_TEXT = 3
+ORDINARY_PER_TEXT = 8
 """Ordinary texts for each training text."""
+ORDINARY_IN_FOLDS = 2
+"""As many of them stand in each fold's fit, so that choosing takes minutes."""
 COPIED_SHARE = 0.3
 """Share of the training texts that are learnt from once more, rewritten as by those who try to pass a filter."""
 _N_TIMED = 200
@@ -96,7 +98,8 @@ def fit_first_stage(
 ) -> Fitted:
     """Fit on ``train`` and certify on ``calibration``, of which no text may have been trained on.
 
-    What is learnt is which texts violate or are found by the whole bundle; the recipe is chosen by cross-validation on ``train``.
+    The recipe, and with it what is learnt (which texts violate, or those that the whole bundle finds as well), is chosen by cross-validation on
+    ``train``.
 
     The promise is about violating texts that the bundle acts on or sends to a person. That the bundle's own thresholds were chosen on the same texts
     touches which of them count, and not what the first stage, which has seen none, says of them.
@@ -107,21 +110,12 @@ def fit_first_stage(
     """
     texts = [normalise(example.text).text for example in train]
     ordinary = [normalise(text).text for text in ordinary_texts([len(text) for text in texts], ORDINARY_PER_TEXT * len(texts), seed=seed)]
-    violating, found = np.array([e.violating for e in train], dtype=np.bool_), np.array([_acts(d) for d in taught], dtype=np.bool_)
-    all_texts, none = [*texts, *ordinary], np.zeros(len(ordinary), dtype=np.bool_)
-    answers = np.concatenate([violating | found, none])
-    copies = np.array(["#" in example.id for example in train], dtype=np.bool_)
-    folds = fold_of_cluster(clusters_of(train), violating.astype(np.int8), n_folds=N_FOLDS, seed=seed)
-    recipes = choose_recipe(
-        all_texts,
-        answers,
-        needed=np.concatenate([violating & found & ~copies, none]),
-        benign=np.concatenate([~violating & ~copies, none]),
-        folds=np.concatenate([folds, np.full(len(ordinary), -1)]),
-        max_loss_rate=max_loss_rate,
-        seed=seed,
-    )
-    weights, intercept = fit_weights(all_texts, answers, seed=seed, recipe=recipes[0].recipe)
+    violating = np.array([e.violating for e in train] + [False] * len(ordinary), dtype=np.bool_)
+    found = np.array([_acts(d) for d in taught] + [False] * len(ordinary), dtype=np.bool_)
+    all_texts = [*texts, *ordinary]
+    recipes = _judged_recipes(train, all_texts[: (1 + ORDINARY_IN_FOLDS) * len(texts)], violating, found, max_loss_rate=max_loss_rate, seed=seed)
+    recipe = recipes[0].recipe
+    weights, intercept = fit_weights(all_texts, violating | found if recipe.with_found else violating, seed=seed, recipe=recipe)
     rows = np.flatnonzero(_found(calibration, decisions))
     draft = FirstStage(weights, intercept, 0.0, CascadeCertificate(max_loss_rate, confidence_level, 0, 0, 1.0, "", ""))
     if rows.size:
@@ -132,6 +126,18 @@ def fit_first_stage(
         max_loss_rate, confidence_level, made.n_trials, made.n_lost, made.upper_bound, bundle.model_fingerprint, bundle.ladder.fingerprint
     )
     return Fitted(replace(draft, threshold=made.threshold, certificate=certificate), recipes)
+
+
+def _judged_recipes(
+    train: Sequence[Example], texts: Sequence[str], violating: Bools, found: Bools, *, max_loss_rate: float, seed: int
+) -> tuple[RecipeResult, ...]:
+    """Recipes cross-validated over clusters; ``texts`` begins with those of ``train``, of which rewritten copies are learnt from and not judged."""
+    n = len(train)
+    folds = np.full(len(texts), -1, dtype=np.int64)
+    folds[:n] = fold_of_cluster(clusters_of(train), violating[:n].astype(np.int8), n_folds=N_FOLDS, seed=seed)
+    judged = np.array(["#" not in example.id for example in train] + [False] * (len(texts) - n), dtype=np.bool_)
+    parts = violating[: len(texts)], found[: len(texts)]
+    return choose_recipe(texts, *parts, judged=judged, folds=folds, max_loss_rate=max_loss_rate, seed=seed)
 
 
 def _found(examples: Sequence[Example], decisions: Sequence[Decision]) -> Bools:

@@ -320,7 +320,7 @@ class _Lesson:
         if config.hidden_weight:
             first = found.hidden_states[-1][:, 0].float()
             loss = loss + config.hidden_weight * mse_loss(first, torch.from_numpy(self._answers.hidden[positions]))
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.student.parameters(), 1.0)
         self._optimizer.step()
         self._schedule.step()

@@ -21,15 +21,17 @@ _SHARE_OF_STOPS = 0.12
 @dataclass(frozen=True)
 class Recipe:
     """How a first stage is fitted: the inverse of the penalty, whether n-grams are weighed by the logarithm of their rarity (the weight of each
-    bucket takes that in, so that scoring costs the same), and whether both answers count the same in sum or each text does.
+    bucket takes that in, so that scoring costs the same), whether both answers count the same in sum or each text does, and whether benign texts
+    that the whole bundle flags or reviews are learnt as texts that must go on, too.
     """
 
     inverse_penalty: float = 3.0
     rarity: bool = False
     balanced: bool = True
+    with_found: bool = False
 
 
-RECIPES = (Recipe(), Recipe(0.3), Recipe(3.0, rarity=True), Recipe(3.0, balanced=False))
+RECIPES = (Recipe(), Recipe(with_found=True), Recipe(0.3), Recipe(rarity=True), Recipe(balanced=False))
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,10 @@ class RecipeResult:
 
 def choose_recipe(
     texts: Sequence[str],
-    answers: npt.ArrayLike,
+    violating: npt.ArrayLike,
+    found: npt.ArrayLike,
     *,
-    needed: npt.ArrayLike,
-    benign: npt.ArrayLike,
+    judged: npt.ArrayLike,
     folds: npt.NDArray[np.int64],
     max_loss_rate: float,
     seed: int,
@@ -55,23 +57,24 @@ def choose_recipe(
     """Cross-validate recipes on training texts alone, the best first; of equals the earlier.
 
     :param texts: normalised.
-    :param answers: what is learnt, bool, *Shape:* (n_texts,).
-    :param needed: texts that must not be lost, bool, *Shape:* (n_texts,).
-    :param benign: texts that may pass, bool, *Shape:* (n_texts,).
+    :param violating: bool, *Shape:* (n_texts,).
+    :param found: texts that the whole bundle flags or reviews, bool, *Shape:* (n_texts,); those that violate must not be lost.
+    :param judged: texts that count in the result, bool, *Shape:* (n_texts,).
     :param folds: of each text, -1 for texts that are always learnt from, *Shape:* (n_texts,).
     """
-    wanted, kept, free = (np.asarray(values, dtype=np.bool_) for values in (answers, needed, benign))
+    bad, seen, counted = (np.asarray(values, dtype=np.bool_) for values in (violating, found, judged))
+    counted = counted & (folds >= 0)
     results = []
     for recipe in recipes:
+        wanted = bad | seen if recipe.with_found else bad
         scores = np.full(len(texts), np.nan)
         for fold in range(int(folds.max()) + 1):
             out, rest = np.flatnonzero(folds == fold).tolist(), np.flatnonzero(folds != fold).tolist()
             weights, intercept = fit_weights([texts[i] for i in rest], wanted[rest], seed=seed, bits=bits, recipe=recipe)
             scores[out] = linear_scores([texts[i] for i in out], weights) + intercept
-        judged = folds >= 0
-        lost = np.sort(scores[judged & kept])
+        lost = np.sort(scores[counted & bad & seen])
         threshold = lost[int(max_loss_rate * lost.size)] if lost.size else np.inf
-        results.append(RecipeResult(recipe, float((scores[judged & free] < threshold).mean())))
+        results.append(RecipeResult(recipe, float((scores[counted & ~bad] < threshold).mean())))
     return tuple(sorted(results, key=lambda result: -result.benign_passed))
 
 
