@@ -18,8 +18,8 @@ from classifier.files import sha256_of
 from classifier.policy import Policy
 
 FORMAT_VERSION = 1
-PRECISIONS = ("fp32", "int8", "int8-weights")
-"""Of an encoder: all in fp32; products of int8 numbers; weights kept as int8, and computed with in fp32."""
+PRECISIONS = ("fp32", "int8", "int8-weights", "fp16-weights")
+"""Of an encoder: all in fp32; products of int8 numbers; weights kept as int8 or fp16, and computed with in fp32."""
 
 
 @dataclass(frozen=True)

@@ -97,9 +97,8 @@ def quality(folder: Path, path: Path) -> Result:
     outcomes = outcomes_of(as_probs(probs, policy), targets, examples, policy, bundle.ladder, bundle.category_thresholds)
     resamples = plan_resamples(clusters_of(examples), len(examples), seed=SEED)
     macro_f1 = estimate(lambda weights: metrics.macro_f1(outcomes.named, outcomes.gold_categories, weights), resamples, len(examples))
-    precision = estimate(
-        lambda weights: np.nanmean(metrics.average_precision(outcomes.probs, outcomes.gold, weights), axis=-1), resamples, len(examples)
-    )
+    asked = [column for column in zip(outcomes.probs.T, outcomes.gold.T, strict=True) if column[1].any()]
+    precision = estimate(lambda weights: np.mean([metrics.average_precision(*column, weights) for column in asked], axis=0), resamples, len(examples))
     return {"macro-F1": macro_f1.to_dict(), "average precision": precision.to_dict()}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from classifier.errors import EncoderError
 from classifier.training.export import export_onnx
-from classifier.training.weights import compensated, quantise_weights
+from classifier.training.weights import compensated, halve_weights, quantise_weights
 
 from .test_quantise import inputs, logits
 
@@ -78,3 +78,10 @@ def test_without_texts_it_is_refused(fp32, tmp_path):
     with pytest.raises(EncoderError, match="Expected at least one text"):
         quantise_weights(fp32, tmp_path / "small.onnx", [])
     assert not (tmp_path / "small.onnx").exists()
+
+
+def test_half_the_size_is_nearly_exact(fp32, tmp_path):
+    halve_weights(fp32, tmp_path / "half.onnx")
+    expected = logits(fp32, inputs(40, seed=2))
+    assert (tmp_path / "half.onnx").stat().st_size < 0.85 * fp32.stat().st_size
+    assert np.abs(logits(tmp_path / "half.onnx", inputs(40, seed=2)) - expected).max() < 0.002

@@ -27,7 +27,7 @@ from classifier.training.card import card_text
 from classifier.training.config import TrainingConfig
 from classifier.training.export import export_onnx
 from classifier.training.quantise import quantise
-from classifier.training.weights import quantise_weights
+from classifier.training.weights import halve_weights, quantise_weights
 
 PACKAGES = ("torch", "transformers", "datasets", "accelerate", "scikit-learn", "onnxruntime", "tokenizers", "numpy", "jieba")
 MAX_SAMPLES = 300
@@ -35,7 +35,11 @@ MAX_SAMPLES = 300
 
 
 Quantiser = Callable[[Path, Path, Iterable[Mapping[str, npt.NDArray[np.int64]]]], None]
-QUANTISERS: Mapping[str, Quantiser] = {"int8": quantise, "int8-weights": quantise_weights}
+QUANTISERS: Mapping[str, Quantiser] = {
+    "int8": quantise,
+    "int8-weights": quantise_weights,
+    "fp16-weights": lambda path, out, _: halve_weights(path, out),
+}
 """From a fused fp32 file to one of another precision, by its name in the settings of a bundle."""
 
 

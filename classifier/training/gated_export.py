@@ -53,7 +53,7 @@ def gated_export(
         folder = Path(name)
         export_onnx(model_folder, folder / "fp32.onnx")
         made = {}
-        for kind in ("fp32", precision):
+        for kind in dict.fromkeys(("fp32", precision)):
             bundle_from_onnx(
                 folder / "fp32.onnx", model_folder, folder / f"{kind}-raw", policy, config, provenance=provenance, samples=examples, precision=kind
             )

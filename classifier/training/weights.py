@@ -1,4 +1,4 @@
-"""From an fp32 ONNX file to one whose weights are stored as int8 and computed with in fp32.
+"""From an fp32 ONNX file to one whose weights are stored as int8 (or fp16) and computed with in fp32.
 
 ONNX Runtime multiplies values and scales out once, when it loads the file: the arithmetic is fp32's, activations are never rounded, and a text's
 logits do not depend on its neighbours. What is left is the rounding of the weights. It is not done weight by weight: each input channel is rounded
@@ -43,6 +43,21 @@ def quantise_weights(path: Path, out: Path, inputs: Iterable[Mapping[str, npt.ND
         values, scales = compensated(weights.astype(np.float64), moments[node.input[0]], block=block if len(weights) % block == 0 else len(weights))
         _store(model.graph, node, constants[name], values, scales)
     quantise_tables(model.graph)
+    with atomic_path(out) as target:
+        onnx.save(model, target)
+
+
+def halve_weights(path: Path, out: Path) -> None:
+    """Write a copy of a fused fp32 model whose matrices and tables are stored as fp16, whole or not at all: half the size, hardly any rounding.
+
+    A weight beyond the range of fp16 (65,504) is kept at the end of the range.
+    """
+    model = onnx.load(path)
+    largest = float(np.finfo(np.float16).max)
+    for item in [item for item in model.graph.initializer if item.data_type == onnx.TensorProto.FLOAT and len(item.dims) == 2]:
+        halves = np.clip(numpy_helper.to_array(item), -largest, largest).astype(np.float16)
+        replace(model.graph, item, {f"{item.name}.half": halves})
+        model.graph.node.insert(0, helper.make_node("Cast", [f"{item.name}.half"], [item.name], to=onnx.TensorProto.FLOAT))
     with atomic_path(out) as target:
         onnx.save(model, target)
 
