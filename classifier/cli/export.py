@@ -17,7 +17,7 @@ def export(
     calibration: Annotated[list[Path], typer.Option(help="Calibration texts: thresholds are refitted for each precision.")],
     compare: Annotated[list[Path], typer.Option(help="Labelled texts on which decisions are compared, beside the calibration texts.")],
     samples: Annotated[list[Path], typer.Option(help="Training texts, of which some show how large the activations are.")],
-    precision: Annotated[str, typer.Option(help="fp32, int8, int8-weights or fp16-weights.")] = "int8-weights",
+    precision: Annotated[str, typer.Option(help="fp32, fp16-weights (half the size, decides the same), int8-weights or int8.")] = "fp16-weights",
     config: Annotated[Path | None, typer.Option(help="TOML file of the settings that the model was trained with.")] = None,
     policy: Annotated[str, typer.Option(help="A shipped policy, or the path of a TOML file.")] = DEFAULT_POLICY,
     min_equal: Annotated[float, typer.Option(help="Least share of equal decisions: level, review and categories.")] = 0.995,
