@@ -52,5 +52,3 @@ def cascade(
         f"{made.confidence_level:.0%}; {report.benign_passed:.1%} of the benign pass",
         err=True,
     )
-    for result in report.recipes:
-        typer.echo(f"{result.recipe}: {result.benign_passed:.1%} of the benign training texts pass, cross-validated", err=True)

@@ -18,25 +18,20 @@ from classifier.data import clusters_of
 from classifier.decisions import Decision
 from classifier.decisions.arrays import Bools
 from classifier.decisions.loss import certified_threshold
-from classifier.decisions.sampling import fold_of_cluster, one_per_cluster
+from classifier.decisions.sampling import one_per_cluster
 from classifier.examples import Example
 from classifier.files import sha256_of
 from classifier.inference import Classifier
 from classifier.records import read_examples
 from classifier.text import normalise
-from classifier.training.augment import augmented
 from classifier.training.copying import copy_bundle
-from classifier.training.first_stage import N_FOLDS, RecipeResult, choose_recipe, fit_weights, ordinary_texts
+from classifier.training.first_stage import fit_weights, ordinary_texts
 
 DEFAULT_LOSS_RATE = 0.005
 CONFIDENCE_LEVEL = 0.95
 PREVALENCES = (0.001, 0.01, 0.1)
 ORDINARY_PER_TEXT = 8
 """Ordinary texts for each training text."""
-ORDINARY_IN_FOLDS = 2
-"""As many of them stand in each fold's fit, so that choosing takes minutes."""
-COPIED_SHARE = 0.3
-"""Share of the training texts that are learnt from once more, rewritten as by those who try to pass a filter."""
 _N_TIMED = 200
 
 
@@ -58,8 +53,7 @@ class CascadeReport:
 
     ``benign_passed`` is the share of benign texts that it lets pass: of ``n_benign`` calibration texts, or of the ordinary texts that were given.
     ``violating_passed`` is that of the violating calibration texts, those that the whole bundle would not have found either included.
-    ``recipes`` were cross-validated on training texts, that of the stage first. ``first_per_s`` and ``full_per_s`` are texts a second that end in
-    the first stage, and that go on, from text to decision.
+    ``first_per_s`` and ``full_per_s`` are texts a second that end in the first stage, and that go on, from text to decision.
     """
 
     certificate: CascadeCertificate
@@ -70,24 +64,14 @@ class CascadeReport:
     first_per_s: float
     full_per_s: float
     rows: tuple[CascadeRow, ...]
-    recipes: tuple[RecipeResult, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able content."""
-        return asdict(self) | {"rows": [asdict(row) for row in self.rows], "recipes": [asdict(result) for result in self.recipes]}
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A certified first stage, and what cross-validation on the training texts said of each recipe, that of the stage first."""
-
-    stage: FirstStage
-    recipes: tuple[RecipeResult, ...]
+        return asdict(self) | {"rows": [asdict(row) for row in self.rows]}
 
 
 def fit_first_stage(
     train: Sequence[Example],
-    taught: Sequence[Decision],
     calibration: Sequence[Example],
     decisions: Sequence[Decision],
     bundle: Bundle,
@@ -95,27 +79,19 @@ def fit_first_stage(
     max_loss_rate: float,
     confidence_level: float,
     seed: int,
-) -> Fitted:
+) -> FirstStage:
     """Fit on ``train`` and certify on ``calibration``, of which no text may have been trained on.
-
-    The recipe, and with it what is learnt (which texts violate, or those that the whole bundle finds as well), is chosen by cross-validation on
-    ``train``.
 
     The promise is about violating texts that the bundle acts on or sends to a person. That the bundle's own thresholds were chosen on the same texts
     touches which of them count, and not what the first stage, which has seen none, says of them.
 
-    :param taught: decisions of the whole bundle about the training texts.
     :param decisions: of the whole bundle about the calibration texts.
     :raises CalibrationError: when the texts do not suffice.
     """
     texts = [normalise(example.text).text for example in train]
     ordinary = [normalise(text).text for text in ordinary_texts([len(text) for text in texts], ORDINARY_PER_TEXT * len(texts), seed=seed)]
-    violating = np.array([e.violating for e in train] + [False] * len(ordinary), dtype=np.bool_)
-    found = np.array([_acts(d) for d in taught] + [False] * len(ordinary), dtype=np.bool_)
-    all_texts = [*texts, *ordinary]
-    recipes = _judged_recipes(train, all_texts[: (1 + ORDINARY_IN_FOLDS) * len(texts)], violating, found, max_loss_rate=max_loss_rate, seed=seed)
-    recipe = recipes[0].recipe
-    weights, intercept = fit_weights(all_texts, violating | found if recipe.with_found else violating, seed=seed, recipe=recipe)
+    answers = np.array([example.violating for example in train] + [False] * len(ordinary))
+    weights, intercept = fit_weights([*texts, *ordinary], answers, seed=seed)
     rows = np.flatnonzero(_found(calibration, decisions))
     draft = FirstStage(weights, intercept, 0.0, CascadeCertificate(max_loss_rate, confidence_level, 0, 0, 1.0, "", ""))
     if rows.size:
@@ -125,27 +101,11 @@ def fit_first_stage(
     certificate = CascadeCertificate(
         max_loss_rate, confidence_level, made.n_trials, made.n_lost, made.upper_bound, bundle.model_fingerprint, bundle.ladder.fingerprint
     )
-    return Fitted(replace(draft, threshold=made.threshold, certificate=certificate), recipes)
-
-
-def _judged_recipes(
-    train: Sequence[Example], texts: Sequence[str], violating: Bools, found: Bools, *, max_loss_rate: float, seed: int
-) -> tuple[RecipeResult, ...]:
-    """Recipes cross-validated over clusters; ``texts`` begins with those of ``train``, of which rewritten copies are learnt from and not judged."""
-    n = len(train)
-    folds = np.full(len(texts), -1, dtype=np.int64)
-    folds[:n] = fold_of_cluster(clusters_of(train), violating[:n].astype(np.int8), n_folds=N_FOLDS, seed=seed)
-    judged = np.array(["#" not in example.id for example in train] + [False] * (len(texts) - n), dtype=np.bool_)
-    parts = violating[: len(texts)], found[: len(texts)]
-    return choose_recipe(texts, *parts, judged=judged, folds=folds, max_loss_rate=max_loss_rate, seed=seed)
+    return replace(draft, threshold=made.threshold, certificate=certificate)
 
 
 def _found(examples: Sequence[Example], decisions: Sequence[Decision]) -> Bools:
-    return np.array([e.violating and _acts(d) for e, d in zip(examples, decisions, strict=True)], dtype=np.bool_)
-
-
-def _acts(decision: Decision) -> bool:
-    return decision.severity > 0 or decision.review
+    return np.array([e.violating and (d.severity > 0 or d.review) for e, d in zip(examples, decisions, strict=True)], dtype=np.bool_)
 
 
 def cascade_report(
@@ -198,13 +158,10 @@ def cascade_bundle(
     :raises CalibrationError: when the texts do not suffice; nothing is written then.
     """
     bundle = load_bundle(folder)
-    calibration = read_examples(calibration_paths, bundle.policy)
-    train = augmented(read_examples(train_paths, bundle.policy), share=COPIED_SHARE, seed=seed)
-    full = Classifier(bundle, n_threads=n_threads)
-    taught, decisions = (full.classify_many([e.text for e in lot], source=[e.source for e in lot]) for lot in (train, calibration))
-    fitted = fit_first_stage(train, taught, calibration, decisions, bundle, max_loss_rate=max_loss_rate, confidence_level=confidence_level, seed=seed)
-    stage = fitted.stage
-    report = replace(cascade_report(stage, bundle, calibration, ordinary, n_threads=n_threads), recipes=fitted.recipes)
+    train, calibration = read_examples(train_paths, bundle.policy), read_examples(calibration_paths, bundle.policy)
+    decisions = Classifier(bundle, n_threads=n_threads).classify_many([e.text for e in calibration], source=[e.source for e in calibration])
+    stage = fit_first_stage(train, calibration, decisions, bundle, max_loss_rate=max_loss_rate, confidence_level=confidence_level, seed=seed)
+    report = cascade_report(stage, bundle, calibration, ordinary, n_threads=n_threads)
     facts = {
         "train": {path.name: sha256_of(path) for path in train_paths},
         "calibration": {path.name: sha256_of(path) for path in calibration_paths},
