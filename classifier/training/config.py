@@ -47,6 +47,7 @@ class TrainingConfig:
     ``pair_weight`` weighs the margin between a violating text and its benign twin (``pairs``);
     ``evidence_weight`` weighs a question on each token, whether it belongs to the evidence, asked in training only (``evidence_head``);
     ``smooth_by_readers`` is a file of second readings that softens the targets (``readers``), empty for none;
+    ``joined_share`` of the short posts are also seen among benign ones (``joining``);
     ``average_last`` tries the mean of the weights of the last so many epochs, and keeps it where dev likes it better (``averaging``).
     """
 
@@ -72,6 +73,7 @@ class TrainingConfig:
     rdrop_weight: float = 0.0
     fgm_epsilon: float = 0.0
     augment_benign_share: float = 0.0
+    joined_share: float = 0.0
     pair_weight: float = 0.0
     evidence_weight: float = 0.0
     smooth_by_readers: str = ""
@@ -91,7 +93,7 @@ class TrainingConfig:
         for name in ("learning_rate", "head_learning_rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"Expected `{name}` above 0, but got {getattr(self, name)}.")
-        for name in ("augment_share", "augment_benign_share"):
+        for name in ("augment_share", "augment_benign_share", "joined_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"Expected `{name}` from 0 to 1, but got {getattr(self, name)}.")
         if self.out_of_core and self.pair_weight:

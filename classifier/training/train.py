@@ -33,6 +33,7 @@ from classifier.training.config import TrainingConfig
 from classifier.training.encoding import Collator, training_rows
 from classifier.training.evidence_head import add_evidence_head, drop_evidence_head
 from classifier.training.exact import Order
+from classifier.training.joining import joined
 from classifier.training.losses import positive_weights, question_weights
 from classifier.training.optimizer import make_optimizer
 from classifier.training.order import LengthOrder
@@ -138,6 +139,7 @@ def _training_rows(
 
 def _seen_rows(train: Sequence[Example], policy: Policy, tokenizer: PreTrainedTokenizerBase, config: TrainingConfig) -> datasets.Dataset:
     seen = augmented(train, share=config.augment_share, benign_share=config.augment_benign_share, seed=config.seed)
+    seen = joined(seen, share=config.joined_share, seed=config.seed)
     return training_rows(
         seen,
         policy,
