@@ -93,7 +93,7 @@ def toy_files(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny_config(tiny_base):
     return TrainingConfig(
-        base=str(tiny_base), max_tokens=32, overlap_tokens=8, n_epochs=4, batch_size=8, learning_rate=3e-3, head_learning_rate=3e-3, seed=7
+        base=str(tiny_base), max_tokens=32, overlap_tokens=8, n_epochs=6, batch_size=8, learning_rate=3e-3, head_learning_rate=3e-3, seed=7
     )
 
 

@@ -50,9 +50,7 @@ def length_correction(scores: Scores, fitting: Bools, policy: Policy, encode: En
     return replace(correction, figures=figures)
 
 
-def _lot(
-    scores: Scores, members: Bools, policy: Policy, encode: Encode, n: int, *, max_tokens: int, seed: int, with_violating: bool = False
-) -> _Lot:
+def _lot(scores: Scores, members: Bools, policy: Policy, encode: Encode, n: int, *, max_tokens: int, seed: int, with_violating: bool = False) -> _Lot:
     """The texts of one part as they stand, and joined ones: benign, and violating ones each of a violating text among benign ones."""
     own = scores.select(members)
     examples: tuple[Example, ...] = own.examples

@@ -63,9 +63,7 @@ def train_bundle(
         }
         provenance = training_provenance(config, policy, {"train": train_paths, "dev": dev_paths}, facts)
         precision = "int8" if int8 else "fp32"
-        bundle_from_model(
-            trained.folder, out, policy, config, provenance=provenance, samples=samples, precision=precision, keep_weights=keep_weights
-        )
+        bundle_from_model(trained.folder, out, policy, config, provenance=provenance, samples=samples, precision=precision, keep_weights=keep_weights)
     if n_processes() > 1:
         PartialState().wait_for_everyone()
     return load_bundle(out)

@@ -125,9 +125,7 @@ def _store(
     """Put ``values * scales`` in the place of a weight matrix, out of nodes that ONNX Runtime computes when it loads the file, in place."""
     name, n_blocks = old.name, len(scales)
     shape = np.array(values.shape, dtype=np.int64)
-    replace(
-        graph, old, {f"{name}.int8": values.reshape(n_blocks, -1, values.shape[1]), f"{name}.scale": scales, f"{name}.shape": shape}
-    )
+    replace(graph, old, {f"{name}.int8": values.reshape(n_blocks, -1, values.shape[1]), f"{name}.scale": scales, f"{name}.shape": shape})
     made = [
         helper.make_node("Cast", [f"{name}.int8"], [f"{name}.floats"], to=onnx.TensorProto.FLOAT),
         helper.make_node("Mul", [f"{name}.floats", f"{name}.scale"], [f"{name}.scaled"]),
