@@ -1,7 +1,4 @@
-"""From a trained Hugging Face folder to a fused fp32 ONNX file.
-
-The older of torch's two exporters is used: ONNX Runtime's optimiser knows attention in the graphs that it writes, and not in the other's.
-"""
+"""From a trained Hugging Face folder to a fused fp32 ONNX file."""
 
 from __future__ import annotations
 
@@ -43,9 +40,10 @@ def export_onnx(model_folder: Path, path: Path) -> None:
     :raises EncoderError: when it does not give what PyTorch gives (largest difference of a probability above 1e-4).
     """
     model = BertForSequenceClassification.from_pretrained(model_folder, attn_implementation="eager").eval()
+    batch, width = torch.export.Dim("batch"), torch.export.Dim("width", max=model.config.max_position_embeddings)
     inputs = _sample_inputs(model, n_rows=2, width=16, seed=0)
     with tempfile.TemporaryDirectory() as name, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # notices of the exporter about its own future
+        warnings.simplefilter("ignore")  # notices of the exporter about its own dependencies
         logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         raw = Path(name) / "raw.onnx"
         torch.onnx.export(
@@ -54,19 +52,17 @@ def export_onnx(model_folder: Path, path: Path) -> None:
             str(raw),
             input_names=list(INPUTS),
             output_names=["logits"],
-            dynamic_axes={name: {0: "batch", 1: "width"} for name in INPUTS} | {"logits": {0: "batch"}},
-            dynamo=False,
+            dynamic_shapes=tuple({0: batch, 1: width} for _ in INPUTS),
+            dynamo=True,
+            external_data=False,
             verbose=False,
         )
-        options = FusionOptions("bert")
-        # Left to `fuse_attention`: what quantises weights and tables looks for plain products and look-ups.
-        options.enable_attention = options.enable_embed_layer_norm = False
         fused = optimizer.optimize_model(
             str(raw),
             model_type="bert",
             num_heads=model.config.num_attention_heads,
             hidden_size=model.config.hidden_size,
-            optimization_options=options,
+            optimization_options=FusionOptions("bert"),
         )
         _forget_origin(fused.model)
         with atomic_path(path) as temporary:
@@ -75,16 +71,6 @@ def export_onnx(model_folder: Path, path: Path) -> None:
     if difference > MAX_FP32_DIFFERENCE:
         path.unlink()
         raise EncoderError(f"{path}: expected probs within {MAX_FP32_DIFFERENCE} of PyTorch, but the largest difference is {difference:.2g}.")
-
-
-def fuse_attention(path: Path, out: Path, *, n_heads: int, hidden_size: int) -> None:
-    """Write a copy of an exported file in which each attention and the sum of the embeddings is one operator, whole or not at all."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        fused = optimizer.optimize_model(str(path), model_type="bert", num_heads=n_heads, hidden_size=hidden_size)
-    _forget_origin(fused.model)
-    with atomic_path(out) as temporary:
-        fused.save_model_to_file(str(temporary))
 
 
 def _forget_origin(model: Any) -> None:
