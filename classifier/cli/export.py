@@ -19,6 +19,7 @@ def export(
     samples: Annotated[list[Path], typer.Option(help="Training texts, of which some show how large the activations are.")],
     precision: Annotated[str, typer.Option(help="fp32, fp16-weights (half the size, decides the same), int8-weights or int8.")] = "fp16-weights",
     config: Annotated[Path | None, typer.Option(help="TOML file of the settings that the model was trained with.")] = None,
+    trained: Annotated[Path | None, typer.Option(help="The bundle that training wrote of this model, for its provenance.")] = None,
     policy: Annotated[str, typer.Option(help="A shipped policy, or the path of a TOML file.")] = DEFAULT_POLICY,
     min_equal: Annotated[float, typer.Option(help="Least share of equal decisions: level, review and categories.")] = 0.995,
     max_f1_loss: Annotated[float, typer.Option(help="Most that macro-F1 may fall.")] = 0.003,
@@ -51,6 +52,7 @@ def export(
         below_gate=below_gate,
         seed=seed,
         n_threads=threads,
+        trained=trained,
     )
     print(json.dumps(report.to_dict(), ensure_ascii=False, indent=2))
     for refusal in report.refusals:

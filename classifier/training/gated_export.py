@@ -32,6 +32,7 @@ def gated_export(
     below_gate: bool,
     seed: int,
     n_threads: int | None = None,
+    trained: Path | None = None,
 ) -> ParityReport:
     """Export in fp32 and in ``precision``, calibrate each for itself, compare their decisions on all texts, and write the bundle with the figures.
 
@@ -40,6 +41,7 @@ def gated_export(
     :param calibration: files that calibrators and thresholds of both are fitted to.
     :param compared: files on which, and on those of ``calibration``, decisions are compared.
     :param below_gate: write the bundle though the gate refuses.
+    :param trained: the bundle that training wrote of the same model; where its data, settings and cost are told.
     :return: with ``refusals`` where the gate has something against it; nothing is written then, unless ``below_gate``.
     :raises DataError: when a file breaks the record.
     :raises EncoderError: when the export does not agree with the model.
@@ -48,6 +50,8 @@ def gated_export(
     examples = read_examples(samples, policy)
     facts = {"exported": {"precision": precision, "weights": sha256_of(model_folder / LAYOUT.weights)}}
     provenance = training_provenance(config, policy, {"samples": samples, "calibration": calibration}, {}) | facts
+    if trained is not None:
+        provenance = provenance | load_bundle(trained).provenance | facts
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as name:
         folder = Path(name)
