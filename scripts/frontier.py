@@ -19,7 +19,7 @@ import numpy as np
 from bench_report import _machine, _table
 from bench_systems import ROOT
 
-from classifier.bundle import PRECISIONS, load_bundle
+from classifier.bundle import LAYOUT, PRECISIONS, load_bundle
 from classifier.data import clusters_of
 from classifier.decisions.arrays import as_probs
 from classifier.errors import CalibrationError
@@ -66,7 +66,7 @@ def measured(model: Path, precision: str, data: Data, options: argparse.Namespac
     }
     layers = json.loads((model / "config.json").read_text(encoding="utf-8"))["num_hidden_layers"]
     found: Result = {"model": model.parent.name + "/" + model.name, "layers": layers, "precision": precision}
-    found["disk, MB"] = sum(path.stat().st_size for path in made.iterdir()) / 1e6
+    found["disk, MB"] = (made / LAYOUT.onnx).stat().st_size / 1e6
     for step, do in steps.items():
         path = folder / f"{precision}-{step}.json"
         if not path.is_file():

@@ -63,7 +63,7 @@ def test_labels_count_only_where_there_are_any():
 def test_a_student_learns_from_its_teacher(tiny_bundle, texts, policy, tmp_path):
     student = distil(tiny_bundle.folder, *texts, policy, QUICK, tmp_path)
     assert student.layers == (1,)
-    assert student.losses[-1] < student.losses[0] / 2
+    assert student.losses[-1] < 0.8 * student.losses[0]
     assert json.loads((tmp_path / "config.json").read_text())["num_hidden_layers"] == 1
     assert load_base(str(tmp_path), policy)[1].config.num_labels == 7
 
@@ -103,7 +103,7 @@ def test_texts_without_labels_are_read_and_bad_ones_named(tmp_path):
 
 
 def test_the_command_says_what_it_made(tiny_bundle, toy_files, tmp_path):
-    arguments = [tiny_bundle.folder, toy_files["train"], toy_files["dev"], "--out", tmp_path, "--layers", "1", "--max-steps", "3"]
+    arguments = [tiny_bundle.folder, toy_files["train"], toy_files["dev"], "--out", tmp_path, "--layers", "1", "--max-steps", "3", "--max-tokens", "48"]
     done = CliRunner().invoke(app, ["distil", *map(str, arguments), "--unlabelled", str(toy_files["test"])])
     assert done.exit_code == 0, done.output
     assert "layers 1 of the teacher, 3 steps" in done.stdout

@@ -24,8 +24,8 @@ FLOORS = [
     {"evaluation"},
     {"reports"},
     {"inference"},
-    {"batching"},
-    {"async_inference", "scoring", "training", "serving", "client", "batch"},
+    {"batching", "scoring"},
+    {"async_inference", "training", "serving", "client", "batch"},
     {"labelling"},
     {"cli"},
 ]

@@ -23,6 +23,7 @@ def distil(
     hidden_weight: Annotated[float, typer.Option(help="Weight of the distance of the last hidden states; 0 for none.")] = 0.0,
     augment_share: Annotated[float, typer.Option(help="Share of the labelled texts that are also seen rewritten.")] = 0.5,
     learning_rate: Annotated[float, typer.Option(help="Of the layers; pooler and head learn twice as fast.")] = 1e-4,
+    max_tokens: Annotated[int, typer.Option(help="Tokens of a window; at most what the teacher can hold.")] = 192,
     max_steps: Annotated[int, typer.Option(help="End the run early; 0 for never.")] = 0,
     policy: Annotated[str, typer.Option(help="A shipped policy, or the path of a TOML file.")] = DEFAULT_POLICY,
     seed: Annotated[int, typer.Option(help="Reaches everything random.")] = 13,
@@ -46,6 +47,7 @@ def distil(
         augment_share=augment_share,
         learning_rate=learning_rate,
         head_learning_rate=2 * learning_rate,
+        max_tokens=max_tokens,
         max_steps=max_steps,
         seed=seed,
     )

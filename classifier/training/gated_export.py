@@ -49,7 +49,7 @@ def gated_export(
     policy = Policy.load(policy_name)
     examples = read_examples(samples, policy)
     facts = {"exported": {"precision": precision, "weights": sha256_of(model_folder / LAYOUT.weights)}}
-    provenance = training_provenance(config, policy, {"samples": samples, "calibration": calibration}, {}) | facts
+    provenance = training_provenance(config, policy, {"samples": samples}, {}) | facts
     if trained is not None:
         provenance = provenance | load_bundle(trained).provenance | facts
     out.parent.mkdir(parents=True, exist_ok=True)
