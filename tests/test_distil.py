@@ -103,7 +103,19 @@ def test_texts_without_labels_are_read_and_bad_ones_named(tmp_path):
 
 
 def test_the_command_says_what_it_made(tiny_bundle, toy_files, tmp_path):
-    arguments = [tiny_bundle.folder, toy_files["train"], toy_files["dev"], "--out", tmp_path, "--layers", "1", "--max-steps", "3", "--max-tokens", "48"]
+    arguments = [
+        tiny_bundle.folder,
+        toy_files["train"],
+        toy_files["dev"],
+        "--out",
+        tmp_path,
+        "--layers",
+        "1",
+        "--max-steps",
+        "3",
+        "--max-tokens",
+        "48",
+    ]
     done = CliRunner().invoke(app, ["distil", *map(str, arguments), "--unlabelled", str(toy_files["test"])])
     assert done.exit_code == 0, done.output
     assert "layers 1 of the teacher, 3 steps" in done.stdout

@@ -51,7 +51,7 @@ def gated_export(
     facts = {"exported": {"precision": precision, "weights": sha256_of(model_folder / LAYOUT.weights)}}
     provenance = training_provenance(config, policy, {"samples": samples}, {}) | facts
     if trained is not None:
-        provenance = provenance | load_bundle(trained).provenance | facts
+        provenance = provenance | dict(load_bundle(trained).provenance) | facts
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as name:
         folder = Path(name)
