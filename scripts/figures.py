@@ -29,6 +29,7 @@ WORDS = {
         "levels": ("level", "promise", "certified", "precision on the test split"),
         "yes": "yes",
         "no": "no: {n} more labelled texts at this level needed",
+        "never": "no: at the present precision no number of labels would do",
         "promise": "precision ≥ {p:.2f}, jointly at 95%",
         "speed": "Speed on two cores (`scripts/bench`, [table](docs/benchmarks/inference.md)):",
     },
@@ -40,6 +41,7 @@ WORDS = {
         "levels": ("级别", "承诺", "是否认证", "测试集上的精确率"),
         "yes": "是",
         "no": "否:该级还需 {n} 条标注",
+        "never": "否:以目前的精确率,再多标注也不够",
         "promise": "精确率 ≥ {p:.2f},各级共同置信度 95%",
         "speed": "两核速度(`scripts/bench`,[表](docs/benchmarks/inference.md)):",
     },
@@ -72,7 +74,7 @@ def block(words: dict[str, Any], report: dict[str, Any], ladder: list[dict[str, 
     lines += [f"| {' | '.join(row)} |" for row in zip(words["rows"], headline(result), baseline, strict=True)]
     lines += ["", "| " + " | ".join(words["levels"]) + " |", "|---|---|---|---|"]
     for level, found in zip(ladder, result["levels"], strict=True):
-        state = words["yes"] if level["certified"] else words["no"].format(n=level["n_more_needed"])
+        state = words["yes"] if level["certified"] else words["no"].format(n=level["n_more_needed"]) if level["n_more_needed"] else words["never"]
         precision = estimate(found["precision"]) if level["certified"] else "-"
         lines.append(f"| {level['level_id']} | {words['promise'].format(p=level['target_precision'])} | {state} | {precision} |")
     table = bench[bench.index("| measure") :].strip()

@@ -6,7 +6,7 @@ from sklearn.metrics import f1_score
 from sklearn.metrics import log_loss as sklearn_log_loss
 
 from classifier.decisions.calibration import METHODS, Platt
-from classifier.decisions.fit_calibration import choose_category_thresholds, fit_calibration, fit_calibrator, log_loss
+from classifier.decisions.fit_calibration import best_category_thresholds, choose_category_thresholds, fit_calibration, fit_calibrator, log_loss
 from classifier.decisions.sampling import fold_of_cluster
 from classifier.errors import CalibrationError
 from classifier.policy import Policy
@@ -212,6 +212,17 @@ def test_category_threshold_by_hand():
     chosen = _for_categories([0.8, 0.6, 0.4, 0.2], [1, 0, 1, 0])
     assert chosen.thresholds[0] == pytest.approx(0.4)
     assert chosen.f1s[0] == pytest.approx(0.8)
+
+
+def test_scores_that_are_no_probs_get_the_best_threshold_of_all():
+    generator = np.random.default_rng(0)
+    scores = np.round(generator.random(300), 2) ** 4
+    targets = (generator.random(300) < scores ** 0.25).astype(int)
+    padded, gold = (np.zeros((300, len(POLICY.questions))) for _ in range(2))
+    padded[:, 0], gold[:, 0] = scores, targets
+    chosen = best_category_thresholds(padded, gold, POLICY)
+    best = max(f1_score(targets, scores >= t) for t in np.unique(scores))
+    assert f1_score(targets, scores >= chosen.thresholds[0]) == pytest.approx(best)
 
 
 def test_category_threshold_is_nearly_the_best_of_all_for_calibrated_probs():

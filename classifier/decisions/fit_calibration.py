@@ -114,9 +114,23 @@ def choose_category_thresholds(probs: npt.ArrayLike, targets: npt.ArrayLike, pol
     :param probs: calibrated, *Shape:* (n_texts, n_questions).
     :param targets: 0/1, *Shape:* (n_texts, n_questions).
     """
+    return _thresholds(probs, targets, policy, _half_of_best_f1)
+
+
+def best_category_thresholds(scores: npt.ArrayLike, targets: npt.ArrayLike, policy: Policy) -> CategoryThresholds:
+    """Likewise for scores from 0 to 1 that are no calibrated probs, such as a baseline's: whatever threshold was best on these texts.
+
+    Half-way between two neighbouring scores; of equals the highest.
+    """
+    return _thresholds(scores, targets, policy, _best_f1)
+
+
+def _thresholds(
+    probs: npt.ArrayLike, targets: npt.ArrayLike, policy: Policy, choose: Callable[[Floats, Answers], tuple[float, float | None]]
+) -> CategoryThresholds:
     values = as_probs(probs, policy)
     answers = as_targets(targets, *values.shape)
-    chosen = [_half_of_best_f1(values[:, j], answers[:, j]) for j in range(policy.n_categories)]
+    chosen = [choose(values[:, j], answers[:, j]) for j in range(policy.n_categories)]
     return CategoryThresholds(
         category_ids=policy.category_ids,
         thresholds=tuple(threshold for threshold, _ in chosen),
@@ -231,6 +245,15 @@ def _soft_loss(linear: Floats, soft: Floats) -> float:
 
 def _half_of_best_f1(probs: Floats, targets: Answers) -> tuple[float, float | None]:
     """The threshold, and the F1 that it reaches on these texts."""
+    best = _best_f1(probs, targets)[1]
+    if best is None:
+        return DEFAULT_CATEGORY_THRESHOLD, None
+    said = probs >= best / 2
+    return best / 2, float(2 * targets[said].sum() / (said.sum() + targets.sum()))
+
+
+def _best_f1(probs: Floats, targets: Answers) -> tuple[float, float | None]:
+    """The threshold that is best on these texts, and its F1."""
     support = int(targets.sum())
     if not support:
         return DEFAULT_CATEGORY_THRESHOLD, None
@@ -238,9 +261,10 @@ def _half_of_best_f1(probs: Floats, targets: Answers) -> tuple[float, float | No
     ranked = probs[order]
     ends = np.flatnonzero(np.append(np.diff(ranked) < 0, True))
     f1s = 2 * np.cumsum(targets[order])[ends] / (ends + 1 + support)
-    threshold = float(f1s.max() / 2)
-    said = probs >= threshold
-    return threshold, float(2 * targets[said].sum() / (said.sum() + support))
+    best = int(np.argmax(f1s))
+    lowest = ranked[ends[best]]
+    below = ranked[ends[best] + 1] if ends[best] + 1 < ranked.size else lowest
+    return float((lowest + below) / 2), float(f1s[best])
 
 
 _FITS: dict[str, Callable[[Floats, Answers], Calibrator]] = {

@@ -17,7 +17,7 @@ from classifier.bundle import Bundle, load_bundle
 from classifier.data import clusters_of
 from classifier.decisions import CategoryThresholds
 from classifier.decisions.arrays import Ints
-from classifier.decisions.fit_calibration import choose_category_thresholds
+from classifier.decisions.fit_calibration import best_category_thresholds
 from classifier.errors import CalibrationError
 from classifier.evaluation.baselines import Baseline, BaselineResult, PairedDifference, compare_baselines, headline_of, tfidf_baseline
 from classifier.evaluation.baselines import paired_difference as paired
@@ -179,7 +179,7 @@ def _own_thresholds(train: Sequence[Example], bundle: Bundle, seed: int) -> Cate
     """Category thresholds of the baseline, chosen on the odd half of its training texts after fitting to the even half."""
     even, odd = train[::2], train[1::2]
     probs = tfidf_baseline(even, odd, bundle.policy, seed=seed)
-    return choose_category_thresholds(probs, targets_of(odd, bundle.policy), bundle.policy)
+    return best_category_thresholds(probs, targets_of(odd, bundle.policy), bundle.policy)
 
 
 def _facts(bundle: Bundle, scores: Scores, seed: int) -> dict[str, Any]:

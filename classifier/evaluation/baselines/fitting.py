@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from classifier.decisions.fit_calibration import choose_category_thresholds
+from classifier.decisions.fit_calibration import best_category_thresholds
 from classifier.evaluation.baselines.comparing import Baseline
 from classifier.examples import Example, targets_of
 from classifier.policy import Policy
@@ -24,5 +24,5 @@ def fitted_baseline(
     :raises CalibrationError: when the training texts do not suffice.
     """
     even, odd = train_examples[::2], train_examples[1::2]
-    thresholds = choose_category_thresholds(fit_predict(even, odd), targets_of(odd, policy), policy)
+    thresholds = best_category_thresholds(fit_predict(even, odd), targets_of(odd, policy), policy)
     return Baseline(name, fit_predict(train_examples, test_examples), thresholds)
