@@ -18,7 +18,7 @@ from classifier.decisions.account_texts import AccountText, account_decision, ac
 from classifier.decisions.accounts import AccountDecision, Post, account_rules
 from classifier.decisions.evidence import deciding_parts
 from classifier.encoder.cache import DEFAULT_CACHE_SIZE, CacheCounts, EncodingCache
-from classifier.encoder.runtime import Encoded, OnnxEncoder
+from classifier.encoder.runtime import BATCH_TOKENS, Encoded, OnnxEncoder
 from classifier.errors import BundleError, TextError
 from classifier.examples import MAX_TEXT_CHARS, SOURCES, token_type_of
 from classifier.policy import Policy
@@ -43,7 +43,13 @@ class Classifier:
     """
 
     def __init__(
-        self, bundle: Bundle, *, n_threads: int | None = None, cache_size: int = DEFAULT_CACHE_SIZE, first_stage: FirstStage | None = None
+        self,
+        bundle: Bundle,
+        *,
+        n_threads: int | None = None,
+        cache_size: int = DEFAULT_CACHE_SIZE,
+        first_stage: FirstStage | None = None,
+        low_latency: bool = False,
     ) -> None:
         settings = bundle.settings
         self.bundle = bundle
@@ -57,20 +63,34 @@ class Classifier:
             max_tokens=settings.max_tokens,
             overlap_tokens=settings.overlap_tokens,
             n_threads=n_threads,
+            # Products of int8 numbers depend on the whole batch.
+            batch_tokens=0 if settings.precision == "int8" else BATCH_TOKENS,
+            low_latency=low_latency,
         )
 
     @classmethod
-    def load(cls, folder: str | Path, *, n_threads: int | None = None, cache_size: int = DEFAULT_CACHE_SIZE, cascade: bool = False) -> Classifier:
+    def load(
+        cls,
+        folder: str | Path,
+        *,
+        n_threads: int | None = None,
+        cache_size: int = DEFAULT_CACHE_SIZE,
+        cascade: bool = False,
+        low_latency: bool = False,
+    ) -> Classifier:
         """Load a bundle; every file is verified.
 
         :param folder: of the bundle.
         :param n_threads: threads of the encoder; None for all cores of this process.
         :param cache_size: texts whose logits are remembered, so that copies are not encoded again (no decision changes); 0 for none.
         :param cascade: let the bundle's first stage pass what is plainly benign, so that the encoder sees the rest only (all texts of accounts).
+        :param low_latency: all threads work on one text at a time: a single text is answered in about half the time on two cores, and many texts
+            take somewhat longer. No decision changes.
         :raises BundleError: when the folder is no bundle, or a file is missing or altered; or when a cascade is asked for and there is none.
         """
         bundle = load_bundle(folder)
-        return cls(bundle, n_threads=n_threads, cache_size=cache_size, first_stage=_first_stage_of(bundle) if cascade else None)
+        first_stage = _first_stage_of(bundle) if cascade else None
+        return cls(bundle, n_threads=n_threads, cache_size=cache_size, first_stage=first_stage, low_latency=low_latency)
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("A Classifier holds a live encoder session and cannot be pickled; pass the bundle's folder and load it in the other process.")

@@ -119,7 +119,10 @@ def latencies(decide: Decide, texts: list[str], seconds: float) -> dict[str, flo
 def systems(arguments: argparse.Namespace, made: Path) -> list[System]:
     """What there is to measure here."""
     precision = json.loads((arguments.bundle / "settings.json").read_text(encoding="utf-8"))["precision"]
-    found = [System(f"default bundle, {precision}", "bundle", str(arguments.bundle))]
+    found = [
+        System(f"default bundle, {precision}", "bundle", str(arguments.bundle)),
+        System("the same, low latency", "bundle", str(arguments.bundle), {"low_latency": True}),
+    ]
     if (made / "fp32").is_dir():
         found.append(System(FP32, "bundle", str(made / "fp32")))
     found += [System(f"student {folder.name}", "bundle", str(folder)) for folder in arguments.student]

@@ -27,11 +27,11 @@ def records(name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (ROOT / f"data/{name}.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def bundle(folder: str, *, cascade: bool = False, cache: bool = False) -> Decide:
+def bundle(folder: str, *, cascade: bool = False, cache: bool = False, low_latency: bool = False) -> Decide:
     """A bundle; the memory of logits is off but where it is what is measured."""
     from classifier import Classifier
 
-    classifier = Classifier.load(folder, cascade=cascade, **({} if cache else {"cache_size": 0}))
+    classifier = Classifier.load(folder, cascade=cascade, low_latency=low_latency, **({} if cache else {"cache_size": 0}))
     return lambda texts: classifier.classify_many(texts)
 
 

@@ -1,6 +1,6 @@
 """A million short texts through ``classifier batch``: rate, memory of all its processes, killed once in the middle and resumed.
 
-At the end nothing may be lost, doubled or changed. The texts: row i is ``{i:07d}`` and up to 40 characters of a text of ``data/train.jsonl``, begun
+At the end nothing may be lost, doubled or changed. The texts: row i is ``{i:07d}`` and up to 40 (``--chars``) characters of a text of ``data/train.jsonl``, begun
 at another place each time the corpus comes round, so that no two rows are equal and the memory of texts answers none. ``--rows 20000`` is a rehearsal
 of some minutes; with ``--write`` the figures go to docs/benchmarks/batch.json, from which ``classifier batch-plan --rates`` plans.
 """
@@ -31,16 +31,15 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 from classifier import Classifier  # noqa: E402  # of this tree, whatever is installed
 
-CHARS = 40
 N_ALONE, N_CHECKED = 3_000, 200
 
 
-def text_of(row: int, corpus: list[str]) -> str:
+def text_of(row: int, corpus: list[str], chars: int) -> str:
     """The text of a row; the number in front makes it the only one of its kind."""
     turn, place = divmod(row, len(corpus))
     base = corpus[place]
-    start = turn * 7 % max(1, len(base) - CHARS + 1)
-    return f"{row:07d}{base[start : start + CHARS]}"
+    start = turn * 7 % max(1, len(base) - chars + 1)
+    return f"{row:07d}{base[start : start + chars]}"
 
 
 def corpus() -> list[str]:
@@ -49,12 +48,12 @@ def corpus() -> list[str]:
     return [" ".join(json.loads(line)["text"].split()) for line in lines]
 
 
-def write_input(folder: Path, n_rows: int, n_partitions: int) -> None:
+def write_input(folder: Path, n_rows: int, n_partitions: int, chars: int) -> None:
     """One Parquet file for each partition, unless they are there."""
     texts = corpus()
     folder.mkdir(parents=True, exist_ok=True)
     for part, rows in enumerate(np.array_split(np.arange(n_rows), n_partitions)):
-        table = pyarrow.table({"id": [str(row) for row in rows], "text": [text_of(int(row), texts) for row in rows]})
+        table = pyarrow.table({"id": [str(row) for row in rows], "text": [text_of(int(row), texts, chars) for row in rows]})
         pyarrow.parquet.write_table(table, folder / f"part-{part:04d}.parquet")
 
 
@@ -210,7 +209,7 @@ class Alone:
 def alone(arguments: argparse.Namespace) -> Alone:
     """Measure it in this process."""
     texts = corpus()
-    made = [text_of(arguments.rows + row, texts) for row in range(N_ALONE)]
+    made = [text_of(arguments.rows + row, texts, arguments.chars) for row in range(N_ALONE)]
     classifier = Classifier.load(arguments.bundle, n_threads=arguments.actors)
     classifier.classify_many(made[:50])
     started, cpu = time.perf_counter(), time.process_time()
@@ -228,8 +227,8 @@ def summary(arguments: argparse.Namespace, before: Alone, after: Alone, legs: li
     return {
         "texts_per_s": round(rate, 1),
         "cores": arguments.actors,
-        "measured": f"scripts/million.py --rows {arguments.rows} --actors {arguments.actors}",
-        "texts": f"up to {CHARS + 7} characters, none of them twice, no evidence",
+        "measured": f"scripts/million.py --rows {arguments.rows} --chars {arguments.chars} --actors {arguments.actors}",
+        "texts": f"up to {arguments.chars + 7} characters, none of them twice, no evidence",
         "machine": f"{platform.machine()}, Python {platform.python_version()}, load average at the end {os.getloadavg()[0]:.1f}",
         "one_process": {"before": asdict(before), "after": asdict(after)},
         "share_of_one_process": round(rate / ((before.texts_per_s + after.texts_per_s) / 2), 3),
@@ -245,6 +244,7 @@ def main() -> None:
     """Write the input, run, stop, resume, check, and tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--chars", type=int, default=40, help="of the corpus in each text, besides its number of seven digits")
     parser.add_argument("--partitions", type=int, help="default: one for 5,000 rows, at least 10")
     parser.add_argument("--actors", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--bundle", type=Path, default=ROOT / "models/default")
@@ -256,7 +256,7 @@ def main() -> None:
     if arguments.folder.exists() and not (arguments.folder / "in").is_dir():
         raise SystemExit(f"{arguments.folder}: expected a folder of an earlier run, or none, but got something else; give another --folder")
     shutil.rmtree(arguments.folder, ignore_errors=True)
-    write_input(arguments.folder / "in", arguments.rows, n_partitions)
+    write_input(arguments.folder / "in", arguments.rows, n_partitions, arguments.chars)
     before = alone(arguments)
     legs = [run_leg(arguments, arguments.folder, stop_after=n_partitions // 2), run_leg(arguments, arguments.folder, stop_after=None)]
     content = summary(arguments, before, alone(arguments), legs, check(arguments, arguments.folder))

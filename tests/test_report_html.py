@@ -37,7 +37,7 @@ def by_id(tree, name):
 
 def test_the_sections_stand_in_order_and_the_contents_name_them(tree):
     ids = [section.get("id") for section in tree.xpath("//main/section")]
-    before = ["verdict", "headline", "questions", "severity", "benign", "background", "slices"]
+    before = ["verdict", "headline", "questions", "severity", "benign", "background", "slices", "length"]
     assert ids == [*before, "evasion", "evidence", "mistakes", "honesty", "provenance"]
     assert [link.get("href") for link in tree.xpath("//nav//a")] == [f"#{name}" for name in ids]
 

@@ -45,13 +45,14 @@ class Windower:
         return rows
 
 
-def model_inputs(window: Window) -> dict[str, npt.NDArray[np.int64]]:
-    """The three arrays that a BERT takes, for one window alone.
+def model_inputs(windows: Sequence[Window]) -> dict[str, npt.NDArray[np.int64]]:
+    """The three arrays that a BERT takes, for windows of one length.
 
-    :return: ``input_ids``, ``attention_mask``, ``token_type_ids``; int64, *Shape:* (1, n_tokens).
+    :return: ``input_ids``, ``attention_mask``, ``token_type_ids``; int64, *Shape:* (n_windows, n_tokens).
     """
-    ids = np.array([window.ids], dtype=np.int64)
-    return {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.full_like(ids, window.token_type)}
+    ids = np.array([window.ids for window in windows], dtype=np.int64)
+    types = np.array([[window.token_type] for window in windows], dtype=np.int64)
+    return {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.broadcast_to(types, ids.shape).copy()}
 
 
 def pool_windows(logits: npt.NDArray[np.float32], text_index: npt.NDArray[np.int64], n_texts: int) -> npt.NDArray[np.float32]:

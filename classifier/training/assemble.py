@@ -150,7 +150,7 @@ def _sample_inputs(examples: Sequence[Example], tokenizer_path: Path, config: Tr
     windower = Windower(tokenizer_path, max_tokens=config.max_tokens, overlap_tokens=config.overlap_tokens)
     texts = [normalise(example.text).text for example in chosen]
     for window in windower.windows(texts, [token_type_of(example.source, config.source_input) for example in chosen]):
-        yield model_inputs(window)
+        yield model_inputs([window])
 
 
 def recalibrated(
