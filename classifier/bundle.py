@@ -14,6 +14,7 @@ from typing import Any
 from classifier.decisions import Calibration, CategoryThresholds, Ladder
 from classifier.decisions.monitor import Void
 from classifier.errors import BundleError, CalibrationError, PolicyError
+from classifier.examples import SOURCE_INPUTS
 from classifier.files import sha256_of
 from classifier.policy import Policy
 
@@ -58,7 +59,7 @@ class EncoderSettings:
     """How a text reaches the encoder.
 
     ``max_tokens`` and ``overlap_tokens`` count tokens of a window, special ones included; ``precision`` is one of ``PRECISIONS``;
-    ``source_input`` says how the encoder learns the source: ``token_type`` (0 post, 1 bio) or ``none``.
+    ``source_input`` says how the encoder learns the source: one of ``SOURCE_INPUTS``.
     """
 
     max_tokens: int = 256
@@ -68,9 +69,13 @@ class EncoderSettings:
     base: str = "builtin"
 
     def __post_init__(self) -> None:
-        if not 8 <= self.max_tokens or not 0 <= self.overlap_tokens < self.max_tokens - 2:
-            raise ValueError(f"Expected max_tokens >= 8 and overlap_tokens below max_tokens - 2, got {self.max_tokens} and {self.overlap_tokens}.")
-        if self.source_input not in ("token_type", "none") or self.precision not in PRECISIONS:
+        # Special tokens of a window, and the two of the source's name.
+        fixed = 5 if self.source_input == "text_pair" else 2
+        if not 8 <= self.max_tokens or not 0 <= self.overlap_tokens < self.max_tokens - fixed:
+            raise ValueError(
+                f"Expected max_tokens >= 8 and overlap_tokens below max_tokens - {fixed}, got {self.max_tokens} and {self.overlap_tokens}."
+            )
+        if self.source_input not in SOURCE_INPUTS or self.precision not in PRECISIONS:
             raise ValueError(f"Expected a known source_input and precision, but got {self.source_input!r} and {self.precision!r}.")
 
 

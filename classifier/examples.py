@@ -16,6 +16,10 @@ from classifier.policy import Policy
 
 Source = Literal["post", "bio"]
 SOURCES: tuple[Source, ...] = ("post", "bio")
+SOURCE_NAMES = ("帖子", "简介")
+"""What the encoder reads of the source where it is given as a text."""
+SOURCE_INPUTS = ("token_type", "text_pair", "none")
+"""How the encoder learns the source: as the type of all tokens (0 post, 1 bio), as the first text of a pair, or not at all."""
 MAX_TEXT_CHARS = 20_000
 """The longest text of a labelled record, in characters."""
 LENGTH_BUCKETS = (20, 60, 140, 300, 600, 1_000)
@@ -95,13 +99,13 @@ def length_bucket(n_characters: int) -> str:
     return LENGTH_BUCKET_NAMES[bisect_left(LENGTH_BUCKETS, n_characters)]
 
 
-def token_type_of(source: str, source_input: str) -> int:
-    """How the encoder learns the source: token type 0 for a post, 1 for a bio; 0 for all when it is not to know.
+def source_number(source: str, source_input: str) -> int:
+    """What the encoder is told of the source: 0 for a post, 1 for a bio; 0 for all when it is not to know.
 
-    >>> token_type_of("bio", "token_type"), token_type_of("bio", "none")
+    >>> source_number("bio", "token_type"), source_number("bio", "none")
     (1, 0)
     """
-    return SOURCES.index(source) if source_input == "token_type" else 0
+    return 0 if source_input == "none" else SOURCES.index(source)
 
 
 def n_without_severity(examples: Sequence[Example]) -> int:

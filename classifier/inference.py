@@ -20,7 +20,7 @@ from classifier.decisions.evidence import deciding_parts
 from classifier.encoder.cache import DEFAULT_CACHE_SIZE, CacheCounts, EncodingCache
 from classifier.encoder.runtime import BATCH_TOKENS, Encoded, OnnxEncoder
 from classifier.errors import BundleError, TextError
-from classifier.examples import MAX_TEXT_CHARS, SOURCES, token_type_of
+from classifier.examples import MAX_TEXT_CHARS, SOURCES, source_number
 from classifier.policy import Policy
 from classifier.text import NormalisedText, normalise
 
@@ -32,7 +32,7 @@ class _Prepared:
     """One text ready for the encoder, or the reason why it cannot be."""
 
     normalised: NormalisedText | None
-    token_type: int
+    source_number: int
     error: str | None = None
 
 
@@ -66,6 +66,7 @@ class Classifier:
             # Products of int8 numbers depend on the whole batch.
             batch_tokens=0 if settings.precision == "int8" else BATCH_TOKENS,
             low_latency=low_latency,
+            source_input=settings.source_input,
         )
 
     @classmethod
@@ -219,7 +220,7 @@ class Classifier:
         normalised = normalise(text)
         if not normalised.text:
             return _Prepared(None, 0, "expected a text with at least one visible character, but got none")
-        return _Prepared(normalised, token_type_of(source, self.bundle.settings.source_input))
+        return _Prepared(normalised, source_number(source, self.bundle.settings.source_input))
 
     def _encode(self, prepared: Sequence[_Prepared]) -> Encoded:
         if os.getpid() != self._process_id:
@@ -227,7 +228,7 @@ class Classifier:
         if not prepared:
             return Encoded(np.empty((0, len(self.policy.questions)), dtype=np.float32), np.empty(0, dtype=np.int32))
         texts = [item.normalised.text for item in prepared if item.normalised is not None]
-        return self._cache.encode(texts, [item.token_type for item in prepared], self._encoder.encode)
+        return self._cache.encode(texts, [item.source_number for item in prepared], self._encoder.encode)
 
     def _with_evidence(self, decision: Decision, text: str, prepared: _Prepared) -> Decision:
         normalised = prepared.normalised
@@ -237,7 +238,7 @@ class Classifier:
 
         def score(texts: Sequence[str]) -> Floats:
             # An emptied text still has its special tokens, so it needs no case of its own.
-            return self._cache.encode(texts, [prepared.token_type] * len(texts), self._encoder.encode).logits[:, column]
+            return self._cache.encode(texts, [prepared.source_number] * len(texts), self._encoder.encode).logits[:, column]
 
         spans = []
         for part in deciding_parts(normalised.text, score):

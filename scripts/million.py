@@ -1,8 +1,9 @@
 """A million short texts through ``classifier batch``: rate, memory of all its processes, killed once in the middle and resumed.
 
-At the end nothing may be lost, doubled or changed. The texts: row i is ``{i:07d}`` and up to 40 (``--chars``) characters of a text of ``data/train.jsonl``, begun
-at another place each time the corpus comes round, so that no two rows are equal and the memory of texts answers none. ``--rows 20000`` is a rehearsal
-of some minutes; with ``--write`` the figures go to docs/benchmarks/batch.json, from which ``classifier batch-plan --rates`` plans.
+At the end nothing may be lost, doubled or changed. The texts: row i is ``{i:07d}`` and up to 40 (``--chars``) characters of a text of
+``data/train.jsonl``, begun at another place each time the corpus comes round, so that no two rows are equal and the memory of texts answers none.
+``--rows 20000`` is a rehearsal of some minutes; with ``--write`` the figures go to docs/benchmarks/batch.json, from which ``classifier batch-plan
+--rates`` plans.
 """
 
 from __future__ import annotations

@@ -23,15 +23,15 @@ class Encoder:
     def __init__(self):
         self.asked = []
 
-    def __call__(self, texts, token_types):
-        pairs = list(zip(texts, token_types, strict=True))
+    def __call__(self, texts, source_numbers):
+        pairs = list(zip(texts, source_numbers, strict=True))
         self.asked.extend(pairs)
-        logits = np.array([[ord(text[0]), token_type, len(text)] for text, token_type in pairs], dtype=np.float32) / 3
+        logits = np.array([[ord(text[0]), source_number, len(text)] for text, source_number in pairs], dtype=np.float32) / 3
         return Encoded(logits, np.array([len(text) for text in texts], dtype=np.int32))
 
 
 def ask(cache, encoder, pairs):
-    return cache.encode([text for text, _ in pairs], [token_type for _, token_type in pairs], encoder)
+    return cache.encode([text for text, _ in pairs], [source_number for _, source_number in pairs], encoder)
 
 
 @given(calls=st.lists(REQUESTS, max_size=8), max_entries=st.integers(0, 5))
@@ -39,7 +39,7 @@ def test_answers_are_those_of_the_encoder_whatever_the_size(calls, max_entries):
     cache = EncodingCache(max_entries)
     for pairs in calls:
         got, expected = ask(cache, Encoder(), pairs), ask(EncodingCache(0), Encoder(), pairs)
-        direct = Encoder()([text for text, _ in pairs], [token_type for _, token_type in pairs])
+        direct = Encoder()([text for text, _ in pairs], [source_number for _, source_number in pairs])
         assert got.logits.tobytes() == expected.logits.tobytes() == direct.logits.tobytes()
         assert got.n_windows.tolist() == direct.n_windows.tolist()
         assert cache.counts.n_entries <= max_entries

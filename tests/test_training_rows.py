@@ -7,6 +7,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from classifier.attacks import TECHNIQUES
+from classifier.encoder.windows import Windower
 from classifier.errors import DataError
 from classifier.examples import Example
 from classifier.training.augment import augmented
@@ -85,3 +86,23 @@ def test_augmenting_is_decided_by_the_seed_and_off_by_a_share_of_0():
     assert augmented(examples, share=0, seed=1) == tuple(examples)
     assert augmented(examples, share=0.5, seed=1) == augmented(examples, share=0.5, seed=1)
     assert augmented(examples, share=0.5, seed=1) != augmented(examples, share=0.5, seed=2)
+
+
+def test_the_source_as_the_first_text_of_a_pair(policy, tokenizer, tiny_base):
+    options = {"max_tokens": 16, "overlap_tokens": 2, "source_input": "text_pair"}
+    whole = [Example("b", LONG, "post", (), 0), Example("c", "今天", "bio", (), 0)]
+    made = training_rows(whole, policy, tokenizer, evidence_windows=True, **options)
+    served = Windower(tiny_base / "tokenizer.json", **options).windows([LONG, "今天"], [0, 1])
+    seen = [(window.ids, window.types) for window in served if window.text_index == 1 or window in served[:MAX_BENIGN_WINDOWS]]
+    assert [(tuple(row["input_ids"]), tuple(row["token_type_ids"])) for row in made] == seen
+    assert max(made["length"]) <= 16
+    assert made[-1]["token_type_ids"][0] == 0
+    assert made[-1]["token_type_ids"][-1] == 1
+
+
+def test_evidence_is_found_behind_the_name_of_the_source(policy, tokenizer):
+    made = training_rows(
+        [SELLING], policy, tokenizer, max_tokens=16, overlap_tokens=2, source_input="text_pair", evidence_windows=True, evidence_marks=True
+    )
+    marked = [token for token, mark in zip(made[0]["input_ids"], made[0]["evidence_marks"], strict=True) if mark == 1]
+    assert "".join(tokenizer.convert_ids_to_tokens(marked)).replace("##", "") == "收U出U"

@@ -17,7 +17,7 @@ def windower(tiny_base):
 def test_a_short_text_is_one_window(windower):
     (window,) = windower.windows(["收U"], [1])
     assert window.text_index == 0
-    assert window.token_type == 1
+    assert set(window.types) == {1}
 
 
 def test_a_long_text_loses_no_token(windower):
@@ -36,7 +36,7 @@ def test_an_empty_text_still_has_a_window(windower):
 
 
 def test_a_window_becomes_three_arrays():
-    arrays = model_inputs([Window((5, 6, 7), 0, 1)])
+    arrays = model_inputs([Window((5, 6, 7), 0, (1, 1, 1))])
     assert {name: array.tolist() for name, array in arrays.items()} == {
         "input_ids": [[5, 6, 7]],
         "attention_mask": [[1, 1, 1]],
@@ -57,7 +57,7 @@ def test_a_broken_tokenizer_file_is_named(tmp_path):
 
 
 def test_windows_of_one_length_become_one_array():
-    arrays = model_inputs([Window((5, 6, 7), 0, 1), Window((8, 9, 3), 1, 0)])
+    arrays = model_inputs([Window((5, 6, 7), 0, (1, 1, 1)), Window((8, 9, 3), 1, (0, 0, 0))])
     assert arrays["input_ids"].tolist() == [[5, 6, 7], [8, 9, 3]]
     assert arrays["token_type_ids"].tolist() == [[1, 1, 1], [0, 0, 0]]
     assert all(array.shape == (2, 3) and array.dtype == "int64" for array in arrays.values())

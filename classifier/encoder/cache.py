@@ -54,18 +54,18 @@ class EncodingCache:
         with self._lock:
             return CacheCounts(self._n_hits, self._n_misses, len(self._entries), self._max_entries)
 
-    def encode(self, texts: Sequence[str], token_types: Sequence[int], encode: Encode) -> Encoded:
+    def encode(self, texts: Sequence[str], source_numbers: Sequence[int], encode: Encode) -> Encoded:
         """What ``encode`` gives for all texts, asked only for those that are new, each once.
 
         :param texts: normalised, at least one.
         :param encode: must give a text the same logits whatever comes with it.
         """
-        keys = [_key(text, token_type) for text, token_type in zip(texts, token_types, strict=True)]
+        keys = [_key(text, source_number) for text, source_number in zip(texts, source_numbers, strict=True)]
         known = self._remembered(keys)
         new = {key: row for row, key in reversed([*enumerate(keys)]) if key not in known}
         rows = sorted(new.values())
         if rows:
-            fresh = encode([texts[row] for row in rows], [token_types[row] for row in rows])
+            fresh = encode([texts[row] for row in rows], [source_numbers[row] for row in rows])
             made = {keys[row]: (fresh.logits[i].tobytes(), int(fresh.n_windows[i])) for i, row in enumerate(rows)}
             known |= made
             self._remember(made)
@@ -93,6 +93,6 @@ class EncodingCache:
                 self._entries.popitem(last=False)
 
 
-def _key(text: str, token_type: int) -> bytes:
+def _key(text: str, source_number: int) -> bytes:
     """256 bits, so that no two texts are ever taken for one, not even by somebody who tries."""
-    return hashlib.blake2b(text.encode("utf-8", errors="surrogatepass"), digest_size=32, salt=bytes((token_type,))).digest()
+    return hashlib.blake2b(text.encode("utf-8", errors="surrogatepass"), digest_size=32, salt=bytes((source_number,))).digest()

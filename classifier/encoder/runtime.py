@@ -49,6 +49,7 @@ class OnnxEncoder:
         n_threads: int | None = None,
         batch_tokens: int = BATCH_TOKENS,
         low_latency: bool = False,
+        source_input: str = "token_type",
     ) -> None:
         """:param n_threads: None for all cores of this process.
 
@@ -63,7 +64,7 @@ class OnnxEncoder:
             self._session = onnxruntime.InferenceSession(str(model_path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime raises many types of its own, with no common base but Exception
             raise EncoderError(f"{model_path}: expected a model that ONNX Runtime loads, but got: {error}") from error
-        self._windower = Windower(tokenizer_path, max_tokens=max_tokens, overlap_tokens=overlap_tokens)
+        self._windower = Windower(tokenizer_path, max_tokens=max_tokens, overlap_tokens=overlap_tokens, source_input=source_input)
         self._pool = ThreadPoolExecutor(1 if low_latency else n_threads, thread_name_prefix="encoder")
         self._batch_tokens = batch_tokens
         n_outputs = self._session.get_outputs()[0].shape[-1]
@@ -71,12 +72,12 @@ class OnnxEncoder:
             raise EncoderError(f"{model_path}: expected {n_questions} logits, one for each question of the policy, but got {n_outputs}.")
         self._n_questions = n_questions
 
-    def encode(self, texts: Sequence[str], token_types: Sequence[int]) -> Encoded:
+    def encode(self, texts: Sequence[str], source_numbers: Sequence[int]) -> Encoded:
         """Logits of normalised texts, pooled over their windows; rows in the order of the texts.
 
         A text's logits are the same whatever other texts come with it.
         """
-        windows = self._windower.windows(texts, token_types)
+        windows = self._windower.windows(texts, source_numbers)
         batches = batches_of([len(window.ids) for window in windows], self._batch_tokens)
         logits = np.empty((len(windows), self._n_questions), dtype=np.float32)
 

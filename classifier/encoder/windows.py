@@ -11,37 +11,47 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from classifier.errors import EncoderError
+from classifier.examples import SOURCE_NAMES
 
 
 @dataclass(frozen=True)
 class Window:
-    """One row for the encoder: token ids with special tokens, the row of its text, and the token type (0 post, 1 bio)."""
+    """One row for the encoder: token ids with special tokens, the row of its text, and the token type of each token."""
 
     ids: tuple[int, ...]
     text_index: int
-    token_type: int
+    types: tuple[int, ...]
 
 
 class Windower:
     """Cuts normalised texts into overlapping windows with the tokenizer of a bundle; safe to share between threads."""
 
-    def __init__(self, tokenizer_path: Path, *, max_tokens: int, overlap_tokens: int) -> None:
+    def __init__(self, tokenizer_path: Path, *, max_tokens: int, overlap_tokens: int, source_input: str = "token_type") -> None:
+        """:param source_input: ``token_type`` or ``none``: all tokens have the number of the source as their type (which is 0 for ``none``);
+        ``text_pair``: the name of the source is the first text of a pair, in every window.
+        """
         try:
             self._tokenizer = Tokenizer.from_file(str(tokenizer_path))
         except Exception as error:  # the Rust tokenizer raises plain Exception, nothing narrower
             raise EncoderError(f"{tokenizer_path}: expected a tokenizer of the `tokenizers` library, but got: {error}") from error
         self._tokenizer.no_padding()
-        self._tokenizer.enable_truncation(max_length=max_tokens, stride=overlap_tokens)
+        self._pair = source_input == "text_pair"
+        self._tokenizer.enable_truncation(max_length=max_tokens, stride=overlap_tokens, strategy="only_second" if self._pair else "longest_first")
 
-    def windows(self, texts: Sequence[str], token_types: Sequence[int]) -> list[Window]:
+    def windows(self, texts: Sequence[str], source_numbers: Sequence[int]) -> list[Window]:
         """Windows of all texts, in the order of the texts; an empty text has one window of special tokens.
 
         :param texts: normalised.
-        :param token_types: 0 or 1 for each text.
+        :param source_numbers: 0 (post) or 1 (bio) for each text.
         """
         rows: list[Window] = []
-        for i, (encoding, token_type) in enumerate(zip(self._tokenizer.encode_batch(list(texts)), token_types, strict=True)):
-            rows.extend(Window(tuple(part.ids), i, token_type) for part in (encoding, *encoding.overflowing))
+        if self._pair:
+            named = [(SOURCE_NAMES[number], text) for number, text in zip(source_numbers, texts, strict=True)]
+            for i, encoding in enumerate(self._tokenizer.encode_batch(named)):
+                rows.extend(Window(tuple(part.ids), i, tuple(part.type_ids)) for part in (encoding, *encoding.overflowing))
+            return rows
+        for i, (encoding, number) in enumerate(zip(self._tokenizer.encode_batch(list(texts)), source_numbers, strict=True)):
+            rows.extend(Window(tuple(part.ids), i, (number,) * len(part.ids)) for part in (encoding, *encoding.overflowing))
         return rows
 
 
@@ -51,8 +61,8 @@ def model_inputs(windows: Sequence[Window]) -> dict[str, npt.NDArray[np.int64]]:
     :return: ``input_ids``, ``attention_mask``, ``token_type_ids``; int64, *Shape:* (n_windows, n_tokens).
     """
     ids = np.array([window.ids for window in windows], dtype=np.int64)
-    types = np.array([[window.token_type] for window in windows], dtype=np.int64)
-    return {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.broadcast_to(types, ids.shape).copy()}
+    types = np.array([window.types for window in windows], dtype=np.int64)
+    return {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": types}
 
 
 def pool_windows(logits: npt.NDArray[np.float32], text_index: npt.NDArray[np.int64], n_texts: int) -> npt.NDArray[np.float32]:

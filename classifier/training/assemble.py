@@ -19,7 +19,7 @@ from classifier.decisions import Calibration, CategoryThresholds, Ladder, LevelT
 from classifier.decisions.calibration import QuestionCalibration
 from classifier.decisions.ladder import promises_of
 from classifier.encoder.windows import Windower, model_inputs
-from classifier.examples import Example, token_type_of
+from classifier.examples import Example, source_number
 from classifier.files import sha256_of
 from classifier.policy import Policy
 from classifier.text import normalise
@@ -147,9 +147,9 @@ def bundle_from_onnx(
 def _sample_inputs(examples: Sequence[Example], tokenizer_path: Path, config: TrainingConfig) -> Iterator[dict[str, npt.NDArray[np.int64]]]:
     """Model inputs of the windows of some examples."""
     chosen = [examples[i] for i in np.random.default_rng(config.seed).permutation(len(examples))[:MAX_SAMPLES]]
-    windower = Windower(tokenizer_path, max_tokens=config.max_tokens, overlap_tokens=config.overlap_tokens)
+    windower = Windower(tokenizer_path, max_tokens=config.max_tokens, overlap_tokens=config.overlap_tokens, source_input=config.source_input)
     texts = [normalise(example.text).text for example in chosen]
-    for window in windower.windows(texts, [token_type_of(example.source, config.source_input) for example in chosen]):
+    for window in windower.windows(texts, [source_number(example.source, config.source_input) for example in chosen]):
         yield model_inputs([window])
 
 

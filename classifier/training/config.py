@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from classifier.errors import DataError, Problem
+from classifier.examples import SOURCE_INPUTS
 
 _KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
 LOSSES = ("bce", "focal", "asymmetric")
 """Losses of one question: cross-entropy, focal (Lin et al. 2017), asymmetric (Ridnik et al. 2021)."""
-SOURCE_INPUTS = ("token_type", "none")
 """How the encoder learns the source: as token type, or not at all."""
 
 

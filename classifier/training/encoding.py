@@ -13,7 +13,7 @@ import torch
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 
 from classifier.errors import DataError, Problem
-from classifier.examples import Example, n_without_severity, targets_of, token_type_of
+from classifier.examples import SOURCE_NAMES, Example, n_without_severity, source_number, targets_of
 from classifier.policy import Policy
 from classifier.text import normalise
 
@@ -49,16 +49,22 @@ def training_rows(
     if missing:
         raise DataError((Problem("training data", 0, "severity", f"expected a severity on every violating text, but {missing} carry none"),))
     texts = [normalise(example.text).text for example in examples]
+    pair, numbers = source_input == "text_pair", [source_number(example.source, source_input) for example in examples]
     encoded: Any = tokenizer(
-        texts,
-        truncation=True,
+        *([[SOURCE_NAMES[number] for number in numbers], texts] if pair else [texts]),
+        truncation="only_second" if pair else True,
         max_length=max_tokens,
         stride=overlap_tokens if evidence_windows else 0,
+        return_token_type_ids=True,
         return_overflowing_tokens=evidence_windows,
         return_offsets_mapping=evidence_windows or evidence_marks,
     )
     owners = encoded["overflow_to_sample_mapping"] if evidence_windows else range(len(texts))
     kept = list(range(len(texts)))
+    if pair and "offset_mapping" in encoded:
+        # Places in the name of the source are none in the text.
+        parts = zip(encoded["offset_mapping"], encoded["token_type_ids"], strict=True)
+        encoded["offset_mapping"] = [[place if second else (0, 0) for place, second in zip(*part, strict=True)] for part in parts]
     if evidence_windows:
         kept = _kept_windows(examples, texts, owners, encoded["offset_mapping"])
     if targets is None:
@@ -67,7 +73,7 @@ def training_rows(
     rows = {
         "input_ids": ids,
         "attention_mask": [encoded["attention_mask"][i] for i in kept],
-        "token_type_ids": [[token_type_of(examples[owners[i]].source, source_input)] * len(window) for i, window in zip(kept, ids, strict=True)],
+        "token_type_ids": [encoded["token_type_ids"][i] if pair else [numbers[owners[i]]] * len(window) for i, window in zip(kept, ids, strict=True)],
         "labels": [targets[owners[i]].tolist() for i in kept],
         "length": [len(window) for window in ids],
     }
