@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
+from classifier import Classifier
+
 from .serving_process import ADMIN, copy_of, running, strict_variant, until, work
 
 
@@ -107,3 +109,11 @@ def test_sighup_reloads_under_load_and_no_answer_mixes_two_bundles(reloadable):
     assert until(lambda: service.get("/v1/model").json()["ladder_fingerprint"] == variant.ladder.fingerprint)
     assert all(status == 200 and len(fingerprints) == 1 for status, fingerprints in answers)
     assert ask(0) == (200, {variant.ladder.fingerprint})
+
+
+def test_low_latency_changes_no_decision(tiny_bundle, tmp_path):
+    body = {"items": [{"text": text} for text in ("收U出U 加微信", "今天吃面", "出币 私聊")] * 3}
+    expected = Classifier.load(tiny_bundle.folder, n_threads=1).classify_many([item["text"] for item in body["items"]])
+    with running(tiny_bundle.folder, tmp_path, "--threads", 2, "--low-latency") as service:
+        decisions = service.post(json=body).json()["decisions"]
+    assert [decision["probs"] for decision in decisions] == [decision.to_dict()["probs"] for decision in expected]

@@ -21,6 +21,9 @@ def serve(
     log_texts: Annotated[bool, typer.Option("--log-texts", help="Write the texts to the log.")] = False,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads of the encoder; default all cores.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Batches under way at once.")] = 2,
+    low_latency: Annotated[
+        bool, typer.Option("--low-latency", help="All threads on one text at a time: sooner answered, fewer a second; one batch under way.")
+    ] = False,
     drain: Annotated[float, typer.Option(min=0, help="Seconds between the signal to stop and the closed door; /readyz says 503 meanwhile.")] = 0.0,
     timeout: Annotated[float, typer.Option(min=0.01, help="Seconds for a request; then 504.")] = 30.0,
     body_timeout: Annotated[float, typer.Option(min=0.01, help="Seconds for a body to arrive; then 408.")] = 10.0,
@@ -62,6 +65,7 @@ def serve(
             log_texts=log_texts,
             n_threads=threads,
             n_workers=workers,
+            low_latency=low_latency,
             drain_s=drain,
             limits=limits,
             batches=batches,

@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import logging
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,12 @@ _log = logging.getLogger(__name__)
 _WARM_UP = "今天吃面"
 
 
-def load_warm(folder: Path, *, n_threads: int | None) -> Classifier:
+def load_warm(folder: Path, *, n_threads: int | None, low_latency: bool = False) -> Classifier:
     """A verified classifier that has decided once, so that the first request does not pay for it.
 
     :raises ClassifierError: when the folder is no bundle, or its model does not run.
     """
-    classifier = Classifier.load(folder, n_threads=n_threads)
+    classifier = Classifier.load(folder, n_threads=n_threads, low_latency=low_latency)
     classifier.classify(_WARM_UP, evidence=False)
     return classifier
 
@@ -40,10 +41,11 @@ class InForce:
 class LiveBundle:
     """Holds what is in force. Whoever starts a request takes ``now`` once and keeps it to the end of the request."""
 
-    def __init__(self, folder: Path, metrics: Metrics, *, n_threads: int | None) -> None:
-        self._folder, self._metrics, self._n_threads = folder, metrics, n_threads
+    def __init__(self, folder: Path, metrics: Metrics, *, n_threads: int | None, low_latency: bool = False) -> None:
+        self._folder, self._metrics = folder, metrics
+        self._load = partial(load_warm, n_threads=n_threads, low_latency=low_latency)
         self._lock = asyncio.Lock()
-        self._put(load_warm(folder, n_threads=n_threads))
+        self._put(self._load(folder))
 
     def _put(self, classifier: Classifier) -> None:
         loaded_at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
@@ -57,7 +59,7 @@ class LiveBundle:
         """
         async with self._lock:
             try:
-                fresh = await asyncio.to_thread(load_warm, self._folder, n_threads=self._n_threads)
+                fresh = await asyncio.to_thread(self._load, self._folder)
             except (ClassifierError, OSError) as error:
                 self._metrics.reloads.labels("refused").inc()
                 _log.error("reload_refused", extra={"reason": str(error)})

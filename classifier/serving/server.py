@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -77,6 +78,9 @@ def serve(settings: ServeSettings) -> None:
     start_logging()
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     service = Service(settings)
+    # What was made until here stays to the end: the collector need not walk over it again, which would hold up a request now and then.
+    gc.collect()
+    gc.freeze()
     config = uvicorn.Config(
         create_app(service),
         host=settings.host,

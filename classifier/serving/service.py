@@ -50,9 +50,10 @@ class Service:
         self.settings = settings
         self.metrics = Metrics()
         self.keys = None if settings.key_path is None else KeyFile(settings.key_path)
-        self.live = LiveBundle(settings.bundle, self.metrics, n_threads=settings.n_threads)
+        self.live = LiveBundle(settings.bundle, self.metrics, n_threads=settings.n_threads, low_latency=settings.low_latency)
         n_cores = settings.n_threads or available_cores()
-        self.batcher = Batcher(settings.batches, n_workers=settings.n_workers, n_cores=n_cores, watcher=self.metrics)
+        n_workers, n_cores = (1, 1) if settings.low_latency else (settings.n_workers, n_cores)
+        self.batcher = Batcher(settings.batches, n_workers=n_workers, n_cores=n_cores, watcher=self.metrics)
         self._writer = None if settings.records is None else RecordWriter(_sink(settings.records))
         self.draining = False
         self.connections: Collection[object] = ()

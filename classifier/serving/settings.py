@@ -37,8 +37,9 @@ class ServeSettings:
 
     ``key_path`` names the file of key hashes; without it ``no_auth`` must be said. ``records`` is the path of a JSONL file or the URL of a
     database, None to keep no records. ``n_threads`` are those of the encoder, ``n_workers`` the batches that may be under way at once: with two,
-    one batch is normalised while the other is in the encoder. ``batches`` bounds them and their queue. ``drain_s`` is how long a stopping service
-    still answers (``/readyz`` with 503) before it closes.
+    one batch is normalised while the other is in the encoder. With ``low_latency`` all threads work on one batch at a time, and one is under way:
+    single texts are answered sooner, and fewer texts a second are possible. ``batches`` bounds them and their queue. ``drain_s`` is how long a
+    stopping service still answers (``/readyz`` with 503) before it closes.
     """
 
     bundle: Path
@@ -51,6 +52,7 @@ class ServeSettings:
     log_texts: bool = False
     n_threads: int | None = None
     n_workers: int = 2
+    low_latency: bool = False
     drain_s: float = 0.0
     limits: Limits = field(default_factory=Limits)
     batches: BatchLimits = SERVED_BATCHES
