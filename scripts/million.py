@@ -2,8 +2,7 @@
 
 At the end nothing may be lost, doubled or changed. The texts: row i is ``{i:07d}`` and up to 40 (``--chars``) characters of a text of
 ``data/train.jsonl``, begun at another place each time the corpus comes round, so that no two rows are equal and the memory of texts answers none.
-``--rows 20000`` is a rehearsal of some minutes; with ``--write`` the figures go to docs/benchmarks/batch.json, from which ``classifier batch-plan
---rates`` plans.
+``--rows 20000`` is a rehearsal of some minutes. What ``--write`` writes, ``classifier batch-plan --rates`` plans from.
 """
 
 from __future__ import annotations
@@ -251,7 +250,7 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, default=ROOT / "models/default")
     parser.add_argument("--folder", type=Path, default=Path("/tmp/million"), help="made anew; holds the input, the output, and memory.json")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--write", action="store_true", help="write docs/benchmarks/batch.json")
+    parser.add_argument("--write", type=Path, metavar="FILE", help="write the figures there as well, as docs/benchmarks/batch.json")
     arguments = parser.parse_args()
     n_partitions = arguments.partitions or max(10, arguments.rows // 5_000)
     if arguments.folder.exists() and not (arguments.folder / "in").is_dir():
@@ -265,7 +264,7 @@ def main() -> None:
     text = json.dumps(content, indent=2, ensure_ascii=False)
     print(text)
     if arguments.write:
-        (ROOT / "docs/benchmarks/batch.json").write_text(f"{text}\n", encoding="utf-8")
+        arguments.write.write_text(f"{text}\n", encoding="utf-8")
     if any(value for name, value in content["checked"].items() if name != "n_decided_again"):
         raise SystemExit("something was lost, doubled or changed")
 

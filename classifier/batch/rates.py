@@ -20,7 +20,7 @@ class Rate:
 
 
 def read_rate(path: Path) -> Rate:
-    """The speed in a JSON file, as ``scripts/million.py --write`` leaves it; other keys count for nothing.
+    """The speed in a JSON file, as ``scripts/million.py --write FILE`` leaves it; other keys count for nothing.
 
     :raises DataError: when the file cannot be read, or a figure is missing or no positive number.
     """
