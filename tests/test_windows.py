@@ -56,6 +56,13 @@ def test_a_broken_tokenizer_file_is_named(tmp_path):
         Windower(path, max_tokens=12, overlap_tokens=4)
 
 
+def test_a_shorter_window_is_padded_and_masked():
+    arrays = model_inputs([Window((5, 6, 7), 0, (1, 1, 1)), Window((8, 9), 1, (0, 0))], 4)
+    assert arrays["input_ids"].tolist() == [[5, 6, 7, 0], [8, 9, 0, 0]]
+    assert arrays["attention_mask"].tolist() == [[1, 1, 1, 0], [1, 1, 0, 0]]
+    assert arrays["token_type_ids"].tolist() == [[1, 1, 1, 0], [0, 0, 0, 0]]
+
+
 def test_windows_of_one_length_become_one_array():
     arrays = model_inputs([Window((5, 6, 7), 0, (1, 1, 1)), Window((8, 9, 3), 1, (0, 0, 0))])
     assert arrays["input_ids"].tolist() == [[5, 6, 7], [8, 9, 3]]

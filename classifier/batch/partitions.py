@@ -19,7 +19,7 @@ from classifier.files import sha256_of
 from classifier.inference import Classifier
 
 DECISIONS, BAD_ROWS, SCRATCH = "decisions", "bad-rows", "_temporary"
-_CHUNK = 256
+_CHUNK = 1_024
 _KEY = b"classifier"
 
 

@@ -55,14 +55,18 @@ class Windower:
         return rows
 
 
-def model_inputs(windows: Sequence[Window]) -> dict[str, npt.NDArray[np.int64]]:
-    """The three arrays that a BERT takes, for windows of one length.
+def model_inputs(windows: Sequence[Window], length: int | None = None) -> dict[str, npt.NDArray[np.int64]]:
+    """The three arrays that a BERT takes; what a window lacks is 0 in all of them, and masked.
 
-    :return: ``input_ids``, ``attention_mask``, ``token_type_ids``; int64, *Shape:* (n_windows, n_tokens).
+    :param length: tokens of each row; None for those of the longest window.
+    :return: ``input_ids``, ``attention_mask``, ``token_type_ids``; int64, *Shape:* (n_windows, length).
     """
-    ids = np.array([window.ids for window in windows], dtype=np.int64)
-    types = np.array([window.types for window in windows], dtype=np.int64)
-    return {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": types}
+    n_tokens = max(len(window.ids) for window in windows) if length is None else length
+    ids, mask, types = (np.zeros((len(windows), n_tokens), dtype=np.int64) for _ in range(3))
+    for row, window in enumerate(windows):
+        end = len(window.ids)
+        ids[row, :end], mask[row, :end], types[row, :end] = window.ids, 1, window.types
+    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
 
 
 def pool_windows(logits: npt.NDArray[np.float32], text_index: npt.NDArray[np.int64], n_texts: int) -> npt.NDArray[np.float32]:
