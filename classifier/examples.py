@@ -16,8 +16,6 @@ from classifier.policy import Policy
 
 Source = Literal["post", "bio"]
 SOURCES: tuple[Source, ...] = ("post", "bio")
-SOURCE_NAMES = ("帖子", "简介")
-"""What the encoder reads of the source where it is given as a text."""
 SOURCE_INPUTS = ("token_type", "text_pair", "none")
 """How the encoder learns the source: as the type of all tokens (0 post, 1 bio), as the first text of a pair, or not at all."""
 MAX_TEXT_CHARS = 20_000

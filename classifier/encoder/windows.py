@@ -11,7 +11,9 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from classifier.errors import EncoderError
-from classifier.examples import SOURCE_NAMES
+
+SOURCE_NAMES = ("帖子", "简介")
+"""What the encoder reads of a source where it is given as a text, by its number."""
 
 
 @dataclass(frozen=True)

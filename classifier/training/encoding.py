@@ -12,8 +12,9 @@ import numpy.typing as npt
 import torch
 from transformers import DataCollatorWithPadding, PreTrainedTokenizerBase
 
+from classifier.encoder.windows import SOURCE_NAMES
 from classifier.errors import DataError, Problem
-from classifier.examples import SOURCE_NAMES, Example, n_without_severity, source_number, targets_of
+from classifier.examples import Example, n_without_severity, source_number, targets_of
 from classifier.policy import Policy
 from classifier.text import normalise
 
