@@ -227,8 +227,9 @@ def table_of(results: Sequence[Figures]) -> str:
         means = (f"{values.mean():.2f} ± {values.std(ddof=1):.2f}" for values in (accuracies, macro_f1s))
         rows.append(f"| mean ± sd | {' | '.join(means)} | |")
     rows.append(f"| RoBERTa-base, published | {PUBLISHED['accuracy']:.2f} | {PUBLISHED['macro_f1']:.2f} | |")
-    head = "# The trainer held against published figures\n\n`scripts/external` on COLDataset, official split, figures in percent with 95% intervals over test texts."
-    return "\n".join([head, "", "| seed | accuracy | macro-F1 | seconds |", "|---|---|---|---|", *rows]) + "\n"
+    title = "# The trainer held against published figures"
+    head = "`scripts/external` on COLDataset, official split, figures in percent with 95% intervals over test texts."
+    return "\n".join([title, "", head, "", "| seed | accuracy | macro-F1 | seconds |", "|---|---|---|---|", *rows]) + "\n"
 
 
 def main() -> None:
