@@ -9,11 +9,14 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
 import sys
 import tomllib
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -122,8 +125,16 @@ def dev_logits(folder: Path, dev: tuple[Example, ...], policy: Policy, config: T
     return logits
 
 
-def run(path: Path, config: TrainingConfig, data: dict[str, Any], facts: dict[str, Any]) -> None:
+@lru_cache(maxsize=1)
+def data_of(train: str, dev: str, n_texts: int) -> dict[str, Any]:
+    """Policy and texts, read in each process that needs them: neither can be sent to another."""
+    policy = Policy.load(DEFAULT_POLICY)
+    return {"policy": policy, "train": subset(read_examples([ROOT / train], policy), n_texts), "dev": read_examples([ROOT / dev], policy)}
+
+
+def run(path: Path, config: TrainingConfig, protocol: dict[str, Any], facts: dict[str, Any]) -> None:
     """Train and measure once; the file is written last, the trained weights are not kept."""
+    data = data_of(protocol["train"], protocol["dev"], protocol["n_texts"])
     # A half-done run of other settings or data is another folder.
     work = path.parent / f"{path.stem}-{hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:8]}"
     trained = train_model(data["train"], data["dev"], data["policy"], config, work, resume=True, progress=False)
@@ -140,12 +151,27 @@ def finished(path: Path, facts: dict[str, Any]) -> bool:
     return path.is_file() and {name: json.loads(path.read_text(encoding="utf-8")).get(name) for name in facts} == facts
 
 
+def run_all(missing: list[tuple[Path, TrainingConfig, dict[str, Any]]], protocol: dict[str, Any], n_jobs: int) -> None:
+    """Make these runs, so many at once; several share the cores, each computing in one thread."""
+    if n_jobs == 1:
+        for path, config, facts in missing:
+            print(f"{facts['recipe']}, seed {facts['seed']}", file=sys.stderr, flush=True)
+            run(path, config, protocol, facts)
+        return
+    spawn = multiprocessing.get_context("spawn")  # a forked process may hang in the parent's thread pool
+    with ProcessPoolExecutor(n_jobs, mp_context=spawn, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        for (path, _, _), running in [(task, pool.submit(run, task[0], task[1], protocol, task[2])) for task in missing]:
+            running.result()
+            print(path.stem, file=sys.stderr, flush=True)
+
+
 def main() -> None:
     """Make the runs that are missing, then the report of all there are."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--config", type=Path, default=ROOT / "scripts/ablation.toml", help="protocol and recipes")
     parser.add_argument("--only", nargs="+", metavar="RECIPE", help="these recipes besides the base; default: all")
     parser.add_argument("--seeds", nargs="+", type=int, help="in place of the protocol's")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at once, one thread each; the figures are those of the number of threads")
     parser.add_argument("--report", action="store_true", help="only write the report of the finished runs")
     parser.add_argument("--runs", type=Path, default=RUNS, help="folder of the finished runs")
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="folder of ablation.md and ablation.json")
@@ -158,22 +184,23 @@ def main() -> None:
         parser.error(f"expected recipes among {', '.join(recipes)}, but got {', '.join(sorted(unknown))}")
     chosen = [name for name in recipes if arguments.only is None or name in (BASE, *arguments.only)]
     seeds = arguments.seeds or protocol["seeds"]
-    policy = Policy.load(DEFAULT_POLICY)
-    data: dict[str, Any] = {"policy": policy, "dev": read_examples([ROOT / protocol["dev"]], policy)}
-    data["train"] = subset(read_examples([ROOT / protocol["train"]], policy), protocol["n_texts"])
+    data = data_of(protocol["train"], protocol["dev"], protocol["n_texts"])
     hashes = {name: sha256_of(ROOT / protocol[name]) for name in ("train", "dev")}
     found: dict[str, dict[int, Any]] = {}
+    missing: list[tuple[Path, TrainingConfig, dict[str, Any]]] = []
+    wanted: list[tuple[Path, dict[str, Any]]] = []
     for seed in seeds:  # seed by seed, so that a first whole comparison is there early
         for name in chosen:
             settings = content["settings"] | recipes[name]
             facts = {"recipe": name, "seed": seed, "settings": settings, "n_train": len(data["train"]), "data": hashes}
-            path = arguments.runs / f"{name}-{seed}.json"
-            if not finished(path, facts) and not arguments.report:
-                print(f"{name}, seed {seed}", file=sys.stderr, flush=True)
-                run(path, replace(TrainingConfig.of(settings, where=name), seed=seed), data, facts)
-            if finished(path, facts):
-                found.setdefault(name, {})[seed] = json.loads(path.read_text(encoding="utf-8"))
-                print(f"{name}, seed {seed}: {found[name][seed]['measures']}", file=sys.stderr, flush=True)
+            wanted.append((arguments.runs / f"{name}-{seed}.json", facts))
+            if not finished(*wanted[-1]):
+                missing.append((wanted[-1][0], replace(TrainingConfig.of(settings, where=name), seed=seed), facts))
+    if not arguments.report:
+        run_all(missing, protocol, arguments.jobs)
+    for path, facts in wanted:
+        if finished(path, facts):
+            found.setdefault(facts["recipe"], {})[facts["seed"]] = json.loads(path.read_text(encoding="utf-8"))
     print(write_report(arguments.out, found, content, n_dev=len(data["dev"])))
 
 

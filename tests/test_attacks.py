@@ -92,7 +92,7 @@ def test_words_are_found_in_traditional_script_too():
     assert view_of("礦機").words == view_of("矿机").words == ((0, 2),)
 
 
-@pytest.mark.parametrize("table", HALVED)
+@pytest.mark.parametrize("table", [*HALVED, "splits", "english"])
 def test_the_halves_share_no_substitute_of_a_word(table):
     train, test = (substitutes(table, half) for half in HALVES)
     shared = {(plain, value) for plain in set(train) & set(test) for value in set(train[plain]) & set(test[plain])}
@@ -129,9 +129,11 @@ def test_homophones_sound_alike(character):
 
 
 def test_letters_and_pinyin_read_as_the_field_writes():
-    assert TECHNIQUES["pinyin"]("币", 1.0, 0).text == "bi"
-    assert TECHNIQUES["letters"]("币", 1.0, 0).text in ("B", "b")
-    assert TECHNIQUES["initials"]("合约", 1.0, 0).text in ("HY", "hy")
+    for name, plain, expected in (("pinyin", "币", {"bi"}), ("letters", "币", {"B", "b"}), ("initials", "合约", {"HY", "hy"})):
+        own = half_of(plain, 0)
+        assert TECHNIQUES[name](plain, 1.0, 0, half=own).text in expected
+        other = next(half for half in HALVES if half != own)
+        assert TECHNIQUES[name](plain, 1.0, 0, half=other).text == plain  # one spelling, one half
     assert TECHNIQUES["splits"]("群", 1.0, 0).text == "君羊"
 
 

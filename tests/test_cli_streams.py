@@ -183,6 +183,7 @@ import os, signal
 from classifier.cli import main
 
 sync, calls = os.fsync, 0
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal, also where the tests run in the background of a shell
 
 def fsync(descriptor):
     global calls

@@ -1,4 +1,7 @@
-"""Rewriting by sound: homophones, pinyin, initials, letters. Needs pypinyin (the extra ``train``)."""
+"""Rewriting by sound: homophones, pinyin, initials, letters. Needs pypinyin (the extra ``train``).
+
+What has one spelling (pinyin, initials, letters) belongs to one half with the whole character or word.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from classifier.attacks.places import Place, View
-from classifier.attacks.tables import in_half
+from classifier.attacks.tables import half_of, in_half
 from classifier.errors import require
 
 _MAX_HOMOPHONES = 12
@@ -24,7 +27,7 @@ def homophones(view: View, half: str, generator: np.random.Generator) -> Iterato
 def pinyin(view: View, half: str, generator: np.random.Generator) -> Iterator[Place]:
     """Half of the characters of each word in pinyin: 交yi所."""
     readings = _readings(view.plain)
-    return in_words(view, generator, lambda i: (readings[i],) if readings[i] else ())
+    return in_words(view, generator, lambda i: (readings[i],) if readings[i] and half_of(view.plain[i], 0) == half else ())
 
 
 def letters(view: View, half: str, generator: np.random.Generator) -> Iterator[Place]:
@@ -32,6 +35,8 @@ def letters(view: View, half: str, generator: np.random.Generator) -> Iterator[P
     readings = _readings(view.plain)
 
     def options(i: int) -> tuple[str, ...]:
+        if half_of(view.plain[i], 0) != half:
+            return ()
         return _LETTERS.get(view.plain[i], (readings[i][:1].upper(), readings[i][:1]) if readings[i] else ())
 
     return in_words(view, generator, options)
@@ -42,7 +47,7 @@ def initials(view: View, half: str, generator: np.random.Generator) -> Iterator[
     readings = _readings(view.plain)
     last = -1
     for start, end in view.words:
-        if end - start < 2 or start == last or not all(readings[start:end]):
+        if end - start < 2 or start == last or not all(readings[start:end]) or half_of(view.plain[start:end], 0) != half:
             continue
         short = "".join(reading[0] for reading in readings[start:end])
         last = end

@@ -1,7 +1,7 @@
 """The tables of substitutes, and their two halves: one to train with, one to attack with.
 
-The n-th substitute of a word (from 0) belongs to the half ``train`` when n plus the CRC-32 of the word is even, else to ``test``; a table that
-says ``halves = false`` has one well-known substitute for a word and gives it to both.
+The n-th substitute of a word (from 0) belongs to the half ``train`` when n plus the CRC-32 of the word is even, else to ``test``: a word that has
+one well-known substitute belongs to one half with it.
 """
 
 from __future__ import annotations
@@ -44,10 +44,7 @@ def check_half(half: str) -> None:
 def substitutes(name: str, half: str) -> Mapping[str, tuple[str, ...]]:
     """What each word of a table may be replaced with, in one half; words without a substitute in it are left out."""
     check_half(half)
-    content = _read(name)
-    found = {plain: tuple(values) for plain, values in content["substitutes"].items()}
-    if content.get("halves", True):
-        found = {plain: in_half(plain, values, half) for plain, values in found.items()}
+    found = {plain: in_half(plain, tuple(values), half) for plain, values in _read(name)["substitutes"].items()}
     return MappingProxyType({plain: values for plain, values in found.items() if values})
 
 

@@ -28,8 +28,7 @@ class TrainingConfig:
     ``attention_dropout`` drops attention weights in training (hidden states always have the base's dropout);
     ``bf16`` computes in bfloat16 and keeps fp32 weights (two to four times as fast on processors that have it);
     ``augment_share`` of the training texts, violating and benign alike, are also seen once more as rewritten by a random evasion technique
-    (substitutes of the ``train`` half, unseen by the attack suite; pinyin, initials, letters, splits, English words, marks, order and numerals
-    have one set for both);
+    (substitutes of the ``train`` half, unseen by the attack suite; marks, order and numerals have no substitutes, and are the same in both);
     ``evidence_windows`` trains on the windows of a long text that matter, not on its beginning alone (``training_rows``);
     ``probe_head`` starts pooler and classifier from a whitened linear probe instead of noise (LP-FT, Kumar et al. 2022, arXiv:2202.10054);
     ``batch_size`` counts the texts of one update, whatever the number of processes; each process takes its part of them in ``accumulation_steps``
