@@ -14,7 +14,6 @@ from classifier.examples import SOURCE_INPUTS
 _KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}
 LOSSES = ("bce", "focal", "asymmetric")
 """Losses of one question: cross-entropy, focal (Lin et al. 2017), asymmetric (Ridnik et al. 2021)."""
-"""How the encoder learns the source: as token type, or not at all."""
 
 
 @dataclass(frozen=True)
