@@ -117,6 +117,8 @@ def _page(
         cells = " | ".join(_cell(parts[m]) for m in measures)
         verdict = "kept" if kept(parts) else "not kept"
         lines.append(f"| {name} | {changes} | {parts[FIRST].n_seeds} | {cells} | {_seconds(found[name])} | {verdict} |")
+    hashes = next(iter(base.values()))["data"] if base else {}
+    lines += ["", "Files: " + ", ".join(f"{name} `{digest[:16]}`" for name, digest in hashes.items()) + " (SHA-256)."]
     lines += ["", "Versions: " + ", ".join(f"{name} {number}" for name, number in versions.items()) + ".", ""]
     return "\n".join(lines)
 
