@@ -249,13 +249,36 @@ def test_a_plan_that_cannot_be_meant_is_a_programmers_mistake(grid, starts):
         LevelPlan("ban", grid, starts)
 
 
-def test_planned_starts_lie_on_the_grid_and_never_fall():
+def test_a_planned_start_is_one_threshold_of_the_grid_for_each_level():
     generator = np.random.default_rng(2)
     first = generator.random(2000)
     probs, targets = _arrays(POLICY, first, first * 0.9, first * 0.8, targets=(generator.random(2000) < first) * 3)
     starts = [level.starts for level in plan_ladder(probs, targets, POLICY, clusters=None, seed=0).levels]
-    assert all(len(start) == 1 for start in starts)
-    assert starts == sorted(starts)
+    assert all(len(start) == 1 and start[0] in DEFAULT_GRID for start in starts)
+
+
+@pytest.mark.parametrize(("n_certifying", "start"), [(28, DEFAULT_STARTS[0]), (29, DEFAULT_GRID[-1])])
+def test_a_start_is_planned_for_the_number_of_texts_to_come(n_certifying, start):
+    # Without an error 29 texts are the fewest that certify a precision of 0.9 at 95%; with fewer no threshold is better than the first default.
+    policy = _one_level(0.9, 0.95)
+    probs, targets = _arrays(policy, [0.9999] * 100, targets=[1] * 100)
+    assert plan_ladder(probs, targets, policy, clusters=None, seed=0, n_certifying=n_certifying).levels[0].starts == (start,)
+
+
+def test_a_start_acts_on_enough_of_the_texts_to_come():
+    # At 0.99 no error in 60 texts, at 0.95 one in twenty. Of 66 texts to come only 18 reach 0.99, too few to pass; of 660 enough do.
+    policy = _one_level(0.9, 0.95)
+    probs, targets = _arrays(policy, [0.99] * 60 + [0.95] * 160, targets=[1] * 60 + ([0] + [1] * 19) * 8)
+    few, many = (plan_ladder(probs, targets, policy, clusters=None, seed=0, n_certifying=n).levels[0].starts[0] for n in (66, 660))
+    assert few <= 0.95 < many
+
+
+def test_a_level_starts_no_lower_than_the_level_before_is_expected_to_end():
+    # Severity 1 is sure down to 0.305: half of the texts at 0.3 are benign. Severity 2 would pass everywhere above 0.1.
+    high = np.arange(1000) % 2 == 0
+    probs, targets = _arrays(POLICY, np.where(high, 0.605, 0.3), np.where(high, 0.4, 0.1), np.where(high, 0.4, 0.05), targets=np.where(high, 3, 0))
+    first, second, third = (level.starts[0] for level in plan_ladder(probs, targets, POLICY, clusters=None, seed=0).levels)
+    assert (first, second, third) == (0.305, 0.305, 0.305)
 
 
 def test_default_starts_lie_on_the_grid():

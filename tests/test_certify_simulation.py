@@ -116,6 +116,17 @@ def test_joint_promise_holds_with_a_plan_from_other_texts():
     assert _share([ladder.levels[0].certified for ladder in ladders]) > 0.5
 
 
+def test_a_planned_start_certifies_at_least_as_often_as_starts_fixed_beforehand():
+    joint, planned, fixed = _joint(0.4), [], []
+    for seed in range(200):
+        other, drawn = _draw(joint, 300, np.random.default_rng(10_000 + seed)), _draw(joint, 700, np.random.default_rng(seed))
+        plan = plan_ladder(other.probs, other.targets, POLICY, clusters=None, seed=0, n_certifying=700)
+        planned.append(certify_ladder(drawn.probs, drawn.targets, POLICY, clusters=None, seed=seed, plan=plan))
+        fixed.append(certify_ladder(drawn.probs, drawn.targets, POLICY, clusters=None, seed=seed))
+    assert _share([_breaks(ladder, joint) for ladder in planned]) <= LIMIT
+    assert _share([ladder.levels[-1].certified for ladder in planned]) >= _share([ladder.levels[-1].certified for ladder in fixed])
+
+
 def _clustered(drawn):
     """Every text eight times over: near-duplicates that share scores and truth."""
     return np.repeat(drawn.probs, 8, axis=0), np.repeat(drawn.targets, 8, axis=0), np.repeat(np.arange(len(drawn.probs)), 8)

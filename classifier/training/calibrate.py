@@ -72,8 +72,16 @@ def calibrate_scores(
     calibration = replace(fit_calibration(logits[first], targets[first], policy, clusters=clusters[first], seed=seed), length=length)
     probs = calibration.apply(scores.logits, scores.n_windows).astype(np.float64)
     worst = prevalence[0] if isinstance(prevalence, tuple) else prevalence
-    plan = plan_ladder(probs[first], targets[first], policy, clusters=clusters[first], seed=seed, prevalence=worst)
     rest = ~first
+    plan = plan_ladder(
+        probs[first],
+        targets[first],
+        policy,
+        clusters=clusters[first],
+        seed=seed,
+        prevalence=worst,
+        n_certifying=np.unique(clusters[rest]).size,
+    )
     any_column = policy.severity_column(1)
     review = review_threshold_for_recall(
         probs[rest, any_column],
