@@ -123,7 +123,8 @@ def test_a_switch_that_saves_memory_changes_nothing_but_rounding(toy, policy, st
     assert saving.n_steps == plain.n_steps
     assert losses(saving.history) == pytest.approx(losses(plain.history), rel=1e-4)
     # Adam divides by the gradient's size: where that is nearly 0, rounding moves a weight by up to the learning rate.
-    assert (weights(saving.folder, policy) - weights(plain.folder, policy)).abs().mean() < 1e-5
+    # How much that is depends on the processor's kernels: 2e-5 on AVX2, less than half of it on AVX-512.
+    assert (weights(saving.folder, policy) - weights(plain.folder, policy)).abs().mean() < 5e-5
 
 
 def losses(history):

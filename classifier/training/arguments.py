@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from transformers import TrainingArguments
 
+from classifier.training.bfloat16 import use_bf16
 from classifier.training.config import TrainingConfig
 
 
@@ -40,7 +41,7 @@ def training_arguments(config: TrainingConfig, run_dir: Path, *, n_rows: int, pr
         metric_for_best_model="average_precision",
         greater_is_better=True,
         logging_steps=20,
-        bf16=config.bf16,
+        bf16=use_bf16(config.bf16),
         use_cpu=on_cpu,  # said outright, or bf16 is refused on a processor that has it
         ddp_backend="gloo" if on_cpu and n_processes() > 1 else None,
         report_to=list(track),

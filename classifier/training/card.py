@@ -158,7 +158,7 @@ def _training(provenance: Mapping[str, Any]) -> str:
         return ""
     settings = ", ".join(f"`{name}` {config[name]}" for name in PLAIN_SETTINGS if name in config)
     sentences: Sequence[str] = [
-        f"{training['n_steps']:,} updates, {settings}.",
+        f"{training['n_steps']:,} updates, {settings}" + (f"; computed in {training['computed_in']}." if "computed_in" in training else "."),
         f"Mean average precision on dev at the kept epoch: {training['dev_average_precision']:.3f} (the epoch was chosen by it).",
         _energy(training),
     ]

@@ -25,7 +25,7 @@ class TrainingConfig:
     the rate falls linearly to 0; a question's positives weigh ``n_negative / n_positive`` in the loss, at most ``max_positive_weight``;
     training stops early after ``patience`` epochs without a better dev average precision; ``seed`` reaches everything random;
     ``attention_dropout`` drops attention weights in training (hidden states always have the base's dropout);
-    ``bf16`` computes in bfloat16 and keeps fp32 weights (two to four times as fast on processors that have it);
+    ``bf16`` computes in bfloat16 and keeps fp32 weights (two to four times as fast; on a processor that has none, all is computed in float32);
     ``augment_share`` of the training texts, violating and benign alike, are also seen once more as rewritten by a random evasion technique
     (substitutes of the ``train`` half, unseen by the attack suite; marks, order and numerals have no substitutes, and are the same in both);
     ``evidence_windows`` trains on the windows of a long text that matter, not on its beginning alone (``training_rows``);

@@ -10,10 +10,8 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import datasets
 import numpy as np
@@ -28,6 +26,7 @@ from classifier.files import atomic_path, sha256_of
 from classifier.policy import Policy
 from classifier.records import read_examples
 from classifier.training.augment import augmented
+from classifier.training.bfloat16 import computing, use_bf16
 from classifier.training.config import TrainingConfig
 from classifier.training.encoding import Collator, training_rows
 from classifier.training.optimizer import make_optimizer
@@ -231,7 +230,7 @@ def kept_answers(
     teacher: BertForSequenceClassification, folder: Path, rows: datasets.Dataset, collate: Collator, config: DistilConfig, path: Path
 ) -> Answers:
     """The teacher's answers to the rows, read from ``path`` where they were made by the same weights for the same rows, and written there else."""
-    stamp = hashlib.sha256(f"{sha256_of(folder / 'model.safetensors')} {fingerprint_of(rows)} {config.bf16}".encode()).hexdigest()
+    stamp = hashlib.sha256(f"{sha256_of(folder / 'model.safetensors')} {fingerprint_of(rows)} {use_bf16(config.bf16)}".encode()).hexdigest()
     if path.is_file():
         with np.load(path, allow_pickle=False) as kept:
             if str(kept["stamp"]) == stamp:
@@ -250,7 +249,7 @@ def answers_of(model: BertForSequenceClassification, rows: datasets.Dataset, col
     logits = np.empty((len(rows), model.config.num_labels), dtype=np.float32)
     hidden = np.empty((len(rows), model.config.hidden_size), dtype=np.float32)
     model.eval()
-    with torch.inference_mode(), _precision(config.bf16):
+    with torch.inference_mode(), computing(config.bf16):
         for positions in _batches(order, 4 * config.batch_size):
             batch = collate([rows[int(i)] for i in positions])
             batch.pop("labels")
@@ -314,7 +313,7 @@ class _Lesson:
         config = self._config
         batch = self._collate([self._rows[int(i)] for i in positions])
         labels, labelled = batch.pop("labels"), torch.from_numpy(self._labelled[positions])
-        with _precision(config.bf16):
+        with computing(config.bf16):
             found = self.student(**batch, output_hidden_states=config.hidden_weight > 0)
         loss = distil_loss(found.logits.float(), torch.from_numpy(self._answers.logits[positions]), labels.float(), labelled, config)
         if config.hidden_weight:
@@ -326,10 +325,6 @@ class _Lesson:
         self._schedule.step()
         self._optimizer.zero_grad()
         return float(loss.detach())
-
-
-def _precision(bf16: bool) -> AbstractContextManager[Any]:
-    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16)
 
 
 def _batches(order: npt.NDArray[np.int64], size: int) -> Iterator[npt.NDArray[np.int64]]:

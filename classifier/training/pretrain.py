@@ -28,6 +28,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from classifier.encoder.base import resolve_base
 from classifier.errors import DataError, EncoderError, Problem
 from classifier.text import normalise
+from classifier.training.bfloat16 import use_bf16
 
 MASKED_SHARE = 0.15
 SAVES = 10
@@ -82,7 +83,7 @@ def pretrain_base(
             save_steps=max(1, n_steps // SAVES),
             save_total_limit=2,
             logging_steps=max(1, n_steps // SAVES),
-            bf16=bf16,
+            bf16=use_bf16(bf16),
             use_cpu=not torch.accelerator.is_available(),
             report_to=[],
             disable_tqdm=True,

@@ -17,6 +17,7 @@ from classifier.records import ExampleFiles, read_examples
 from classifier.reports.learning import learning_curves
 from classifier.training.arguments import n_processes, process_index
 from classifier.training.assemble import MAX_SAMPLES, bundle_from_model, training_provenance
+from classifier.training.bfloat16 import use_bf16
 from classifier.training.config import TrainingConfig
 from classifier.training.train import TrainedModel, train_model
 
@@ -58,6 +59,7 @@ def train_bundle(
             "n_dev": len(dev),
             "n_steps": trained.n_steps,
             "n_processes": n_processes(),
+            "computed_in": "bfloat16" if use_bf16(config.bf16) else "float32",
             "dev_average_precision": trained.dev_average_precision,
             **{name: value if value is None else round(value, 1) for name, value in asdict(trained.spent).items()},
         }
