@@ -67,7 +67,8 @@ confidence_level = 0.95
 class Figures:
     """Accuracy and macro-F1 in percent, over all test texts and over the ``n_unseen`` of them that do not stand in the training split.
 
-    ``seconds`` count from the last start; ``interval`` (of accuracy) and ``macro_f1_interval`` are 95% intervals over the test texts.
+    ``computed_in`` is bfloat16 or float32, as the processor allows; ``seconds`` count from the last start; ``interval`` (of accuracy) and
+    ``macro_f1_interval`` are 95% intervals over the test texts.
     """
 
     seed: int
@@ -78,6 +79,7 @@ class Figures:
     n_test: int
     n_unseen: int
     seconds: float
+    computed_in: str
     interval: tuple[float, float] = (float("nan"), float("nan"))
     macro_f1_interval: tuple[float, float] = (float("nan"), float("nan"))
 
@@ -147,7 +149,7 @@ def read_split(path: Path, *, limit: int | None, seed: int) -> list[Example]:
     return [examples[i] for i in sorted(rows)]
 
 
-def figures_of(scores: Scores, policy: Policy, seen: set[str], *, seed: int, seconds: float) -> Figures:
+def figures_of(scores: Scores, policy: Policy, seen: set[str], *, seed: int, seconds: float, computed_in: str) -> Figures:
     """Figures at a prob of 0.5.
 
     :param seen: the training texts, as ``same_text`` gives them.
@@ -160,7 +162,17 @@ def figures_of(scores: Scores, policy: Policy, seen: set[str], *, seed: int, sec
     unseen_accuracy, unseen_macro_f1 = _percent(gold[unseen], said[unseen])
     accuracies, macro_f1s = intervals(gold, said, seed=seed)
     return Figures(
-        seed, accuracy, macro_f1, unseen_accuracy, unseen_macro_f1, len(gold), int(unseen.sum()), seconds, accuracies, macro_f1s
+        seed,
+        accuracy,
+        macro_f1,
+        unseen_accuracy,
+        unseen_macro_f1,
+        n_test=len(gold),
+        n_unseen=int(unseen.sum()),
+        seconds=seconds,
+        computed_in=computed_in,
+        interval=accuracies,
+        macro_f1_interval=macro_f1s,
     )
 
 
@@ -186,7 +198,7 @@ def run_seed(splits: Mapping[str, Sequence[Example]], config: TrainingConfig, fo
     paths = {name: folder / f"{name}.jsonl" for name in SPLITS}
     for name, path in paths.items():
         write_examples(path, splits[name])
-    train_bundle(
+    bundle = train_bundle(
         [paths["train"]],
         [paths["dev"]],
         folder / "bundle",
@@ -199,7 +211,9 @@ def run_seed(splits: Mapping[str, Sequence[Example]], config: TrainingConfig, fo
     )
     scores = score_files(folder / "bundle", [paths["test"]], folder / "test.npz")
     seen = {same_text(example.text) for example in splits["train"]}
-    return figures_of(scores, Policy.load(folder / "policy.toml"), seen, seed=config.seed, seconds=time.monotonic() - started)
+    computed_in = bundle.provenance["training"]["computed_in"]
+    seconds = time.monotonic() - started
+    return figures_of(scores, Policy.load(folder / "policy.toml"), seen, seed=config.seed, seconds=seconds, computed_in=computed_in)
 
 
 def words_of(results: Sequence[Figures]) -> str:
@@ -219,17 +233,17 @@ def table_of(results: Sequence[Figures]) -> str:
     """The results as a Markdown table, a line a seed: percent on the test split with 95% intervals over its texts."""
     rows = [
         f"| {r.seed} | {r.accuracy:.2f} ({r.interval[0]:.2f} to {r.interval[1]:.2f}) "
-        f"| {r.macro_f1:.2f} ({r.macro_f1_interval[0]:.2f} to {r.macro_f1_interval[1]:.2f}) | {r.seconds:,.0f} |"
+        f"| {r.macro_f1:.2f} ({r.macro_f1_interval[0]:.2f} to {r.macro_f1_interval[1]:.2f}) | {r.seconds:,.0f} | {r.computed_in} |"
         for r in results
     ]
     if len(results) > 1:
         accuracies, macro_f1s = (np.array([getattr(r, name) for r in results]) for name in ("accuracy", "macro_f1"))
         means = (f"{values.mean():.2f} ± {values.std(ddof=1):.2f}" for values in (accuracies, macro_f1s))
-        rows.append(f"| mean ± sd | {' | '.join(means)} | |")
-    rows.append(f"| RoBERTa-base, published | {PUBLISHED['accuracy']:.2f} | {PUBLISHED['macro_f1']:.2f} | |")
+        rows.append(f"| mean ± sd | {' | '.join(means)} | | |")
+    rows.append(f"| RoBERTa-base, published | {PUBLISHED['accuracy']:.2f} | {PUBLISHED['macro_f1']:.2f} | | |")
     title = "# The trainer held against published figures"
     head = "`scripts/external` on COLDataset, official split, figures in percent with 95% intervals over test texts."
-    return "\n".join([title, "", head, "", "| seed | accuracy | macro-F1 | seconds |", "|---|---|---|---|", *rows]) + "\n"
+    return "\n".join([title, "", head, "", "| seed | accuracy | macro-F1 | seconds | computed in |", "|---|---|---|---|---|", *rows]) + "\n"
 
 
 def main() -> None:

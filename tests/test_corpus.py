@@ -31,8 +31,15 @@ def test_nothing_leaks_between_the_splits(splits):
     assert leak_report(examples, split_of).n_leaks == 0
 
 
-def test_every_violating_text_shows_its_evidence(splits):
-    for examples in splits.values():
+def test_no_incoming_text_has_a_relative_outside_train(splits, policy):
+    incoming = read_examples([DATA / "incoming.jsonl"], policy)
+    split_of = {example.id: name for name, examples in splits.items() for example in examples} | {example.id: "train" for example in incoming}
+    assert len(split_of) == len(incoming) + sum(len(examples) for examples in splits.values())
+    assert leak_report([*incoming, *(example for name in SPLITS for example in splits[name])], split_of).n_leaks == 0
+
+
+def test_every_violating_text_shows_its_evidence(splits, policy):
+    for examples in (*splits.values(), read_examples([DATA / "incoming.jsonl"], policy)):
         assert all(example.evidence for example in examples if example.violating)
 
 

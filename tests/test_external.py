@@ -72,7 +72,7 @@ def test_figures_by_hand(external, two_classes):
     examples = tuple(Example(str(i), f"t{i}", "post", ("positive",) if i < 2 else (), int(i < 2)) for i in range(4))
     logits = np.array([[0, 1], [0, -1], [0, -1], [0, -1]], dtype=np.float32)
     scores = Scores(examples, logits, np.ones(4, dtype=np.int32), two_classes.fingerprint, "m", {})
-    found = external.figures_of(scores, two_classes, {"t1"}, seed=1, seconds=1.0)
+    found = external.figures_of(scores, two_classes, {"t1"}, seed=1, seconds=1.0, computed_in="float32")
     # F1 of 1: 2*1*0.5/1.5 = 2/3; of 0: 2*(2/3)*1/(5/3) = 0.8.
     assert (found.accuracy, found.n_unseen) == (75.0, 3)
     assert found.macro_f1 == pytest.approx(100 * (2 / 3 + 0.8) / 2)
@@ -80,7 +80,7 @@ def test_figures_by_hand(external, two_classes):
 
 
 def test_words_tell_the_spread_and_the_published_figures(external):
-    results = [external.Figures(i, accuracy, 80.0, 80.0, 80.0, 10, 9, 1.0) for i, accuracy in enumerate((80.0, 82.0))]
+    results = [external.Figures(i, accuracy, 80.0, 80.0, 80.0, 10, 9, 1.0, "float32") for i, accuracy in enumerate((80.0, 82.0))]
     words = external.words_of(results)
     assert "accuracy: 81.00 ± 1.41 over 2 seed(s)" in words
     assert "82.75" in words
@@ -98,12 +98,12 @@ def test_intervals_hold_the_figures_and_shrink_with_the_texts(external):
 
 
 def test_seeds_that_are_done_are_read_back_and_other_settings_refused(external, tmp_path):
-    figures = external.Figures(1, 80.0, 79.0, 80.0, 79.0, 10, 9, 1.0, (70.0, 90.0), (68.0, 89.0))
+    figures = external.Figures(1, 80.0, 79.0, 80.0, 79.0, 10, 9, 1.0, "float32", (70.0, 90.0), (68.0, 89.0))
     external.Results({"epochs": 2}, (figures,)).write(tmp_path / "out.json")
     assert external.Results.read(tmp_path / "out.json", {"epochs": 2}).figures == (figures,)
     with pytest.raises(DataError, match="name another --out"):
         external.Results.read(tmp_path / "out.json", {"epochs": 3})
-    assert "| 1 | 80.00 (70.00 to 90.00) | 79.00 (68.00 to 89.00) | 1 |" in external.table_of([figures])
+    assert "| 1 | 80.00 (70.00 to 90.00) | 79.00 (68.00 to 89.00) | 1 | float32 |" in external.table_of([figures])
 
 
 def test_a_second_call_runs_only_the_seeds_that_are_missing(external, tmp_path, tiny_base, monkeypatch, capsys):
