@@ -43,6 +43,31 @@ def test_every_violating_text_shows_its_evidence(splits, policy):
         assert all(example.evidence for example in examples if example.violating)
 
 
+def test_every_text_that_judges_the_model_was_read_twice_and_carries_the_settled_label(splits, policy):
+    readings = [json.loads(line) for line in (DATA / "second_reading.jsonl").read_text(encoding="utf-8").splitlines()]
+    settled = {reading["id"]: reading["settled"] for reading in readings if reading["reader"].startswith("B")}
+    read = {reading["id"] for reading in readings}
+    for name in ("dev", "calibration", "test"):
+        assert {example.id for example in splits[name]} <= read
+    for example in (*splits["calibration"], *splits["test"]):
+        if example.id in settled:
+            assert {"categories": list(example.categories), "severity": example.severity} == settled[example.id]
+
+
+def test_every_correction_is_a_label_of_a_text_of_train_or_dev_that_it_changes(splits, policy):
+    examples = {example.id: example for name in ("train", "dev") for example in splits[name]}
+    corrections = [json.loads(line) for line in (DATA / "corrections.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert len({correction["id"] for correction in corrections}) == len(corrections)
+    for correction in corrections:
+        example = examples[correction["id"]]
+        assert correction["why"]
+        if not correction.get("drop"):
+            assert set(correction["categories"]) <= set(policy.category_ids)
+            assert (correction["severity"] == 0) == (not correction["categories"])
+            assert (tuple(correction["categories"]), correction["severity"]) != (example.categories, example.severity)
+            assert all(span in example.text for span in correction.get("evidence", []))
+
+
 def test_every_account_has_an_outcome_of_the_policy(splits, policy):
     accounts = {example.account_id for examples in splits.values() for example in examples if example.account_id}
     outcomes = [json.loads(line) for line in (DATA / "accounts.jsonl").read_text(encoding="utf-8").splitlines()]
